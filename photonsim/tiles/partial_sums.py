@@ -1,0 +1,147 @@
+"""What an analog matrix-multiply unit does to a product, as arrays: the definition that every engine must reproduce.
+
+A product `x @ w` with inner length K is cut into T blocks of R rows, the inputs a tile takes at once. Each block of an
+input vector shares one scale (block floating point), each column of a block of weights another (ABFP: Basumallik et al.,
+arXiv 2205.06287). The light then adds up R products of integers, and every such *partial sum* passes the detector, its
+noise, and one analog-to-digital conversion before the digital accumulation:
+
+    q[m,k]  = round(x[m,k] · L_x / s_x[m,t])                       DAC,  s_x = max |x| over the block, in bfloat16
+    p[m,n]  = Σ_k q[m,k] · levels[t,k,n]                           light: an exact sum of integers
+    a[m,n]  = Σ_k |q[m,k]| · |levels[t,k,n]|                       all the light on the two rails: sets the shot noise
+    v[m,n]  = p · gain[t,n] + offset[t,n]                          detector and amplifier, in ADC codes
+              + sqrt(noise_variance[t,n] + a · shot_variance[t,n]) · z[m,n] + common_mode_codes · c[m, n // columns]
+    y[m,n] += round(v, clipped to the ADC's codes) · scale[t,n] · s_x[m,t]
+
+`z` and `c` are standard normal deviates that depend on (key, t, m, n) alone: see `noise.py`. The order of the operations
+is part of the definition: every sum below has exactly one product as an operand, so a compiler that contracts `a*b + c`
+into a fused multiply-add gives the same bits wherever it does so, in XLA or in Numba.
+"""
+
+import equinox as eqx
+import jax
+from jax import numpy as jnp
+from jaxtyping import Array, Float, Num, UInt32
+
+from photonsim.converters.quantizer import full_scale_code, quantize
+from photonsim.tiles.noise import common_mode_deviates, gaussian_deviates, tile_key
+
+SMALLEST_SCALE = 2.0**-100  # a block whose largest magnitude is below this counts as zero: no converter ranges that far
+
+
+class Readout(eqx.Module):
+    """The settings of a product that are known when it is compiled.
+
+    `input_bits`, `adc_bits`: resolutions, `None` for ideal. `columns`: width of a tile, the columns that share one
+    common-mode disturbance. `noise`, `shot_noise`, `common_mode`: whether each of the three is on at all.
+    """
+
+    input_bits: int | None = eqx.field(static=True)
+    adc_bits: int | None = eqx.field(static=True)
+    columns: int = eqx.field(static=True)
+    noise: bool = eqx.field(static=True)
+    shot_noise: bool = eqx.field(static=True)
+    common_mode: bool = eqx.field(static=True)
+
+
+class Programmed(eqx.Module):
+    """A weight matrix (K, N) as it sits in the tiles: T blocks of R rows. Every array may have leading batch axes.
+
+    `levels` are integers, held as floats while gradients are wanted and, stored for reuse (`compact`), as int8 up to 8
+    bits or int16 up to 16; real-valued for ideal or disturbed cells. Rows beyond K are zero. The other arrays are per
+    block and column; see the equations in the module's header.
+    """
+
+    levels: Num[Array, "*b t r n"]
+    gain: Float[Array, "*b t n"]  # ADC codes per unit of the integer sum p
+    offset: Float[Array, "*b t n"]  # ADC codes
+    noise_variance: Float[Array, "*b t n"]  # ADC codes squared
+    shot_variance: Float[Array, "*b t n"]  # ADC codes squared per unit of the sum of magnitudes a
+    scale: Float[Array, "*b t n"]  # output units per ADC code, for an input block of scale 1
+
+    def compact(self, weight_bits: int | None) -> "Programmed":
+        """The same tiles with their integer levels stored in the narrowest type; `None` bits stay floats."""
+        if weight_bits is None:
+            return self
+        narrow = jnp.int8 if weight_bits <= 8 else jnp.int16
+        return eqx.tree_at(lambda tiles: tiles.levels, self, self.levels.astype(narrow))
+
+
+def block_scales(x: Float[Array, "*b m k"], rows: int) -> Float[Array, "*b m t"]:
+    """Largest magnitude of each block of `rows` along the last axis, rounded to bfloat16; 0 for an all-but-zero block.
+
+    A block that holds a NaN or an infinity gets the scale NaN, which carries on to its row of the result and no other.
+    """
+    magnitude = jax.lax.stop_gradient(jnp.abs(split_blocks(x, rows)).max(axis=-1))
+    scale = magnitude.astype(jnp.bfloat16).astype(x.dtype)
+    scale = jnp.where(scale < SMALLEST_SCALE, 0.0, scale)
+    return jnp.where(jnp.isfinite(scale), scale, jnp.nan)
+
+
+def split_blocks(x: Float[Array, "*b m k"], rows: int) -> Float[Array, "*b m t r"]:
+    """Cut the last axis into blocks of `rows`, the last one filled up with zeros."""
+    blocks = -(-x.shape[-1] // rows)
+    padded = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, blocks * rows - x.shape[-1])])
+    return padded.reshape(*x.shape[:-1], blocks, rows)
+
+
+def encode(blocks: Float[Array, "*b r"], scale: Float[Array, "*b"], bits: int | None) -> Float[Array, "*b r"]:
+    """DAC codes of blocks under their scales; a block of scale 0 is all zeros."""
+    per_unit = jnp.where(scale > 0, full_scale_code(bits) / jnp.where(scale > 0, scale, 1.0), 0.0)
+    codes = quantize(blocks * per_unit[..., None], bits)
+    return jnp.where(scale[..., None] == 0, 0.0, codes)
+
+
+def read_partial_sums(
+    q: Float[Array, "m r"],
+    tile: Programmed,
+    readout: Readout,
+    common_mode_codes: Float[Array, ""],
+    key_data: UInt32[Array, "2"],
+    row_offset: UInt32[Array, ""] | int,
+) -> Float[Array, "m n"]:
+    """ADC codes of one block: the inputs `q` (codes) against one programmed tile, with the key of that tile."""
+    levels = tile.levels.astype(q.dtype)
+    value = _dot(q, levels) * tile.gain + tile.offset
+    rows, columns = value.shape
+    if readout.noise or readout.shot_noise:
+        variance = tile.noise_variance
+        if readout.shot_noise:
+            variance = _dot(jnp.abs(q), jnp.abs(levels)) * tile.shot_variance + variance
+        value = jnp.sqrt(variance) * gaussian_deviates(key_data, rows, columns, row_offset) + value
+    if readout.common_mode:
+        deviates = common_mode_deviates(key_data, rows, columns, readout.columns, row_offset)
+        value = common_mode_codes * deviates + value
+    return quantize(value, readout.adc_bits)
+
+
+def _dot(q: Float[Array, "m r"], levels: Float[Array, "r n"]) -> Float[Array, "m n"]:
+    """Float product at full precision (a GPU must not drop to TF32): exact while the integer sum is below 2^24."""
+    return jnp.matmul(q, levels, precision=jax.lax.Precision.HIGHEST)
+
+
+def analog_matmul(
+    x: Float[Array, "m k"],
+    programmed: Programmed,
+    readout: Readout,
+    common_mode_codes: Float[Array, ""] | float,
+    key_data: UInt32[Array, "2"],
+    row_offset: UInt32[Array, ""] | int = 0,
+) -> Float[Array, "m n"]:
+    """`x @ w` as the programmed tiles answer it: the equations of the module's header, one block after another.
+
+    `key_data` are the two words of a JAX key; `common_mode_codes` the standard deviation of the disturbance that the
+    columns of a tile share; `row_offset` the number of the first row of `x` in the noise stream, so that a batch cut in
+    two gives the same rows. Differentiable: rounding passes gradients straight through.
+    """
+    blocks, rows, columns = programmed.levels.shape
+    scales = block_scales(x, rows)  # (m, t)
+    codes = encode(split_blocks(x, rows), scales, readout.input_bits)  # (m, t, r)
+
+    def add_block(total, block):
+        t, q, s_x, tile = block
+        code = read_partial_sums(q, tile, readout, common_mode_codes, tile_key(key_data, t), row_offset)
+        return (code * tile.scale) * s_x[:, None] + total, None
+
+    steps = (jnp.arange(blocks, dtype=jnp.uint32), codes.swapaxes(0, 1), scales.T, programmed)
+    total, _ = jax.lax.scan(add_block, jnp.zeros((x.shape[0], columns), x.dtype), steps)
+    return total
