@@ -1,1 +1,12 @@
+"""A chip: tiles, clock, memories and digital logic in one description, read from and written to TOML."""
 
+from photonsim.chip.chip import Chip as Chip
+from photonsim.chip.chip import Quoted as Quoted
+from photonsim.chip.chip import Source as Source
+from photonsim.chip.description import describe as describe
+from photonsim.chip.description import load_chip as load_chip
+from photonsim.chip.description import override as override
+from photonsim.chip.description import preset_names as preset_names
+from photonsim.chip.description import save_chip as save_chip
+from photonsim.chip.electronics import DigitalUnit as DigitalUnit
+from photonsim.chip.electronics import Memory as Memory

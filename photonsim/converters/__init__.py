@@ -1,1 +1,7 @@
+"""Between numbers and light: what b bits are, and the converters that have them."""
 
+from photonsim.converters.adc import Adc as Adc
+from photonsim.converters.dac import Dac as Dac
+from photonsim.converters.quantizer import full_scale_code as full_scale_code
+from photonsim.converters.quantizer import quantize as quantize
+from photonsim.converters.quantizer import straight_through as straight_through

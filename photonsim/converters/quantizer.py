@@ -1,8 +1,8 @@
 """The one definition of "b bits".
 
-A signed b-bit converter has the integer codes `-L … L` with `L = 2^(b-1) - 1` (the two's-complement code `-2^(b-1)` is
-left unused, so that the scale is symmetric and zero is a code). One bit is the sign: codes -1 and +1. `bits=None` is the
-ideal converter: unlimited resolution *and* unlimited range.
+A signed b-bit converter has the integer codes `-L … L` with `L = 2^(b-1) - 1` (the two's-complement code `-2^(b-1)`
+is left unused, so that the scale is symmetric and zero is a code). One bit is the sign: codes -1 and +1. `bits=None`
+is the ideal converter: unlimited resolution *and* unlimited range.
 
     bits      2   3   4    8    10     16
     L         1   3   7  127   511  32767
@@ -11,21 +11,6 @@ ideal converter: unlimited resolution *and* unlimited range.
 import jax
 from jax import numpy as jnp
 from jaxtyping import Array, Float
-
-from photonsim.errors import PhotonsimError
-
-MAX_BITS = 16  # codes are held in at most 16-bit integers
-
-
-def check_bits(bits: int | None, owner: str) -> None:
-    """Refuse a resolution no converter has; `owner` is the dotted name the user wrote, such as `adc.bits`."""
-    if bits is None:
-        return
-    if isinstance(bits, bool) or not isinstance(bits, int) or not 1 <= bits <= MAX_BITS:
-        raise PhotonsimError(
-            f"{owner} = {bits!r}: a converter has a whole number of bits from 1 to {MAX_BITS}. "
-            f"For an ideal converter use {owner} = none."
-        )
 
 
 def full_scale_code(bits: int | None) -> int:

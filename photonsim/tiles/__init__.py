@@ -1,1 +1,8 @@
+"""Matrix-multiply units: a matrix you can multiply by, that answers as light would, and hands you the bill."""
 
+from photonsim.tiles.base import AbstractTile as AbstractTile
+from photonsim.tiles.crossbar import ENGINES as ENGINES
+from photonsim.tiles.crossbar import Crossbar as Crossbar
+from photonsim.tiles.die import Die as Die
+from photonsim.tiles.fast import fast_engine_available as fast_engine_available
+from photonsim.tiles.partial_sums import Programmed as Programmed

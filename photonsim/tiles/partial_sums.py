@@ -1,9 +1,9 @@
 """What an analog matrix-multiply unit does to a product, as arrays: the definition that every engine must reproduce.
 
 A product `x @ w` with inner length K is cut into T blocks of R rows, the inputs a tile takes at once. Each block of an
-input vector shares one scale (block floating point), each column of a block of weights another (ABFP: Basumallik et al.,
-arXiv 2205.06287). The light then adds up R products of integers, and every such *partial sum* passes the detector, its
-noise, and one analog-to-digital conversion before the digital accumulation:
+input vector shares one scale (block floating point), each column of a block of weights another (ABFP: Basumallik et
+al., arXiv 2205.06287). The light then adds up R products of integers, and every such *partial sum* passes the detector,
+its noise, and one analog-to-digital conversion before the digital accumulation:
 
     q[m,k]  = round(x[m,k] · L_x / s_x[m,t])                       DAC,  s_x = max |x| over the block, in bfloat16
     p[m,n]  = Σ_k q[m,k] · levels[t,k,n]                           light: an exact sum of integers
@@ -12,9 +12,9 @@ noise, and one analog-to-digital conversion before the digital accumulation:
               + sqrt(noise_variance[t,n] + a · shot_variance[t,n]) · z[m,n] + common_mode_codes · c[m, n // columns]
     y[m,n] += round(v, clipped to the ADC's codes) · scale[t,n] · s_x[m,t]
 
-`z` and `c` are standard normal deviates that depend on (key, t, m, n) alone: see `noise.py`. The order of the operations
-is part of the definition: every sum below has exactly one product as an operand, so a compiler that contracts `a*b + c`
-into a fused multiply-add gives the same bits wherever it does so, in XLA or in Numba.
+`z` and `c` are standard normal deviates that depend on (key, t, m, n) alone: see `noise.py`. The order of the
+operations is part of the definition: every sum below has exactly one product as an operand, so a compiler that
+contracts `a*b + c` into a fused multiply-add gives the same bits wherever it does so, in XLA or in Numba.
 """
 
 import equinox as eqx

@@ -1,0 +1,96 @@
+"""A chip: one description from which both the answer and the bill are computed."""
+
+from dataclasses import dataclass
+
+import equinox as eqx
+import jax
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from photonsim.chip.electronics import DigitalUnit, Memory
+from photonsim.errors import check_choice, check_count, check_number
+from photonsim.events import EventCounts
+from photonsim.tiles import AbstractTile, Programmed
+
+STATUSES = ("ideal", "measured", "simulated", "projection", "custom")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a number of a description comes from; `assumed` where nobody published it, with the range it may have."""
+
+    text: str
+    assumed: bool = False
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Quoted:
+    """A figure that others state for the chip: what, how much, inside which boundary, who says so."""
+
+    quantity: str
+    value: float
+    unit: str
+    boundary: str
+    source: str
+
+
+class Chip(eqx.Module):
+    """`cores` tiles that share a clock, a memory and a digital unit.
+
+    A frozen, validated pytree: the continuous numbers are leaves, so a chip can be traced, differentiated, and mapped
+    over; sizes, bits and names are static.
+
+    - `name`, `title`, `status`: what it is, and whether its numbers are measured, simulated or projected.
+    - `cores`: number of tiles that work at the same time.
+    - `tile`: the matrix-multiply unit.
+    - `overhead_power_w`: electronics of the package that no other entry counts, drawn for as long as the chip works, W.
+    - `sources`: dotted field name and `Source` of each number; `quoted`: published figures to hold against our own.
+    """
+
+    name: str = eqx.field(static=True)
+    title: str = eqx.field(static=True)
+    status: str = eqx.field(static=True)
+    cores: int = eqx.field(static=True)
+    tile: AbstractTile
+    memory: Memory
+    digital: DigitalUnit
+    overhead_power_w: float = 0.0
+    sources: tuple[tuple[str, Source], ...] = eqx.field(static=True, default=())
+    quoted: tuple[Quoted, ...] = eqx.field(static=True, default=())
+
+    def __check_init__(self):
+        check_choice("status", self.status, STATUSES)
+        check_count("cores", self.cores)
+        check_number("overhead_power_w", self.overhead_power_w, at_least=0.0)
+
+    @property
+    def clock_hz(self):
+        """Symbol rate of the tiles, Hz."""
+        return self.tile.clock_hz
+
+    @property
+    def macs_per_cycle(self) -> int:
+        """Multiply-accumulates of all cores in one symbol period."""
+        return self.cores * self.tile.rows * self.tile.columns
+
+    def program(self, w: Float[Array, "*b k n"]) -> Programmed:
+        """Write a matrix (k, n), or a batch of them, into the chip's tiles."""
+        return self.tile.program(w, self.cores)
+
+    def compact(self, programmed: Programmed) -> Programmed:
+        """The same programmed matrix, stored narrowly for reuse."""
+        return self.tile.compact(programmed)
+
+    def matmul(
+        self, x: Float[Array, "*b m k"], programmed: Programmed, key: PRNGKeyArray, engine: str = "auto", row_offset=0
+    ) -> Float[Array, "*b m n"]:
+        """`x @ w` as this chip answers it.
+
+        `key` is a JAX key, one per batch element; `row_offset` the number of the first row of `x` in the noise stream.
+        """
+        return self.tile.matmul(x, programmed, jax.random.key_data(key), engine, row_offset)
+
+    def events(self, batch: int, m: int, k: int, n: int) -> EventCounts:
+        """What `batch` products (m, k) × (k, n) take on this chip."""
+        return self.tile.events(batch, m, k, n)

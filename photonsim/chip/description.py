@@ -1,0 +1,275 @@
+"""Chips as TOML: read, written, overridden, found by name.
+
+A number is a bare value, or a table that says where it comes from:
+
+    clock_hz = 0.5e9
+    clock_hz = { value = 0.5e9, source = "Nature 640:368 (2025), supplementary information" }
+    gain     = { value = 4.0, source = "no figure published", assumed = true, range = [1, 16] }
+
+`"none"` stands for an ideal converter. Tables follow the classes: `[tile]`, `[tile.laser]`, `[tile.adc]`, `[memory]` …
+"""
+
+import dataclasses
+import difflib
+import importlib.resources
+import os
+import tomllib
+import typing
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import tomlkit
+
+from photonsim.chip.chip import Chip, Quoted, Source
+from photonsim.errors import PhotonsimError, nearest
+from photonsim.tiles import AbstractTile, Crossbar
+
+TILES: dict[str, type[AbstractTile]] = {"crossbar": Crossbar}
+_SEPARATE = ("name", "sources", "quoted")  # fields of a chip that are not settings
+
+
+def preset_names() -> list[str]:
+    """Names of the chips that ship with photonsim."""
+    return sorted(entry.name.removesuffix(".toml") for entry in _presets().iterdir() if entry.name.endswith(".toml"))
+
+
+def load_chip(name_or_path: str | os.PathLike[str]) -> Chip:
+    """A preset by its name, or a chip from a TOML file by its path (anything that ends in `.toml`)."""
+    text = os.fspath(name_or_path)
+    if text.endswith(".toml"):
+        return _parse(_read(Path(text)), where=text, name=Path(text).stem)
+    if text not in preset_names():
+        raise PhotonsimError(
+            f"Chip {text!r} is unknown. {nearest(text, preset_names())} A file's name must end in .toml."
+        )
+    return _parse(_presets().joinpath(f"{text}.toml").read_text(), where=f"preset {text}", name=text)
+
+
+def save_chip(chip: Chip, path: str | os.PathLike[str]) -> None:
+    """Write a chip as a TOML file that `load_chip` reads back to an equal chip."""
+    sources = dict(chip.sources)
+    document = tomlkit.document()
+    document.add("name", tomlkit.item(chip.name))
+    _fill(document, _settings(chip), sources, prefix="")
+    if chip.quoted:
+        entries = tomlkit.aot()
+        for figure in chip.quoted:
+            entries.append(tomlkit.item(dataclasses.asdict(figure)))
+        document.add("quoted", entries)
+    Path(path).write_text(tomlkit.dumps(document))
+
+
+def describe(chip: Chip) -> dict[str, Any]:
+    """The complete chip as plain nested data (JSON-ready): settings, with sources and quoted figures beside them."""
+    return {
+        "name": chip.name,
+        **_settings(chip),
+        "sources": {path: dataclasses.asdict(source) for path, source in chip.sources},
+        "quoted": [dataclasses.asdict(figure) for figure in chip.quoted],
+    }
+
+
+def override(chip: Chip, assignments: Mapping[str, Any]) -> Chip:
+    """The chip with some settings changed, named by any unambiguous end of their dotted path: `{"adc.bits": 8}`.
+
+    An overridden number loses its source: it is now the user's.
+    """
+    settings = _settings(chip)
+    sources = dict(chip.sources)
+    for name, value in assignments.items():
+        path = _resolve(name, settings)
+        *tables, leaf = path.split(".")
+        table = settings
+        for key in tables:
+            table = table[key]
+        table[leaf] = value
+        sources.pop(path, None)
+    changed = _build(Chip, settings | {"name": chip.name}, prefix="", where="the overridden chip", extra={})
+    return dataclasses.replace(changed, sources=tuple(sources.items()), quoted=chip.quoted)
+
+
+def parse_assignment(text: str) -> tuple[str, Any]:
+    """`adc.bits=8` as a name and a value; the value is read as TOML would, or as a word."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip() or not value.strip():
+        raise PhotonsimError(f"--set {text!r} is not NAME=VALUE, such as adc.bits=8 or adc.bits=none.")
+    try:
+        return name.strip(), tomllib.loads(f"value = {value.strip()}")["value"]
+    except tomllib.TOMLDecodeError:
+        return name.strip(), value.strip()
+
+
+def _presets():
+    return importlib.resources.files("photonsim.chip").joinpath("presets")
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError as error:
+        raise PhotonsimError(f"Chip file {path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise PhotonsimError(f"Chip file {path} is not UTF-8 text.") from None
+
+
+def _parse(text: str, where: str, name: str) -> Chip:
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise PhotonsimError(f"{where} is not valid TOML: {error}.") from None
+    quoted = tuple(_quoted(entry, where) for entry in table.pop("quoted", []))
+    settings, sources = _strip_sources(table, where)
+    settings.setdefault("name", name)
+    settings.setdefault("title", settings["name"])
+    settings.setdefault("status", "custom")
+    return _build(Chip, settings, prefix="", where=where, extra={"sources": tuple(sources.items()), "quoted": quoted})
+
+
+def _quoted(entry: Mapping[str, Any], where: str) -> Quoted:
+    names = [field.name for field in dataclasses.fields(Quoted)]
+    if sorted(entry) != sorted(names):
+        raise PhotonsimError(f"{where}: a [[quoted]] figure has the keys {', '.join(names)}; found {', '.join(entry)}.")
+    return Quoted(**entry)
+
+
+def _strip_sources(table: Mapping[str, Any], where: str, prefix: str = "") -> tuple[dict[str, Any], dict[str, Source]]:
+    """Separate `{ value, source, … }` entries into plain settings and their sources."""
+    settings: dict[str, Any] = {}
+    sources: dict[str, Source] = {}
+    for key, entry in table.items():
+        path = f"{prefix}{key}"
+        if isinstance(entry, Mapping) and "value" in entry:
+            settings[key] = entry["value"]
+            sources[path] = _source(entry, path, where)
+        elif isinstance(entry, Mapping):
+            settings[key], inner = _strip_sources(entry, where, f"{path}.")
+            sources |= inner
+        else:
+            settings[key] = entry
+    return settings, sources
+
+
+def _source(entry: Mapping[str, Any], path: str, where: str) -> Source:
+    unknown = set(entry) - {"value", "source", "assumed", "range"}
+    low, high = entry.get("range", (None, None))
+    if unknown or "source" not in entry:
+        raise PhotonsimError(f"{where}: {path} needs the keys value and source, and may have assumed and range.")
+    return Source(entry["source"], bool(entry.get("assumed", False)), low, high)
+
+
+def _build(cls: type, settings: Mapping[str, Any], prefix: str, where: str, extra: Mapping[str, Any]) -> Any:
+    """Construct a description class from nested settings, naming every key that is missing or does not exist."""
+    settings = dict(settings)
+    if cls is AbstractTile:
+        kind = settings.pop("kind", "crossbar")
+        if kind not in TILES:
+            raise PhotonsimError(f"{where}: tile.kind = {kind!r} is unknown. {nearest(str(kind), TILES)}")
+        cls = TILES[kind]
+    fields = {field.name: field for field in dataclasses.fields(cls) if field.name not in extra}
+    known = [name for name in fields if name not in ("sources", "quoted")]
+    for key in settings:
+        if key not in known:
+            raise PhotonsimError(f"{where}: {prefix}{key} does not exist. {nearest(key, known)}")
+    types = typing.get_type_hints(cls)
+    values = dict(extra)
+    for name in known:
+        path = f"{prefix}{name}"
+        if name not in settings:
+            if fields[name].default is dataclasses.MISSING:
+                raise PhotonsimError(f"{where}: {path} is missing.")
+        elif _is_table(types[name]):
+            if not isinstance(settings[name], Mapping):
+                raise PhotonsimError(f"{where}: {path} is a table, written as [{path}].")
+            values[name] = _build(types[name], settings[name], f"{path}.", where, {})
+        else:
+            values[name] = _leaf(settings[name], types[name], path, where)
+    try:
+        return cls(**values)
+    except PhotonsimError as error:
+        raise PhotonsimError(f"{where}: {error}") from None
+
+
+def _is_table(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, eqx.Module)
+
+
+def _leaf(value: Any, kind: Any, path: str, where: str) -> Any:
+    """One setting, as the type its field declares; the word "none" is the ideal converter."""
+    if kind == (int | None):
+        value = None if value == "none" else value
+    elif kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    accepts = {float: (float,), int: (int,), bool: (bool,), str: (str,), int | None: (int, type(None))}[kind]
+    wrong_bool = isinstance(value, bool) and kind is not bool
+    if not isinstance(value, accepts) or wrong_bool:
+        expected = {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}
+        wanted = expected.get(kind, 'a whole number or "none"')
+        raise PhotonsimError(f"{where}: {path} = {value!r} must be {wanted}.")
+    return value
+
+
+def _settings(module: eqx.Module) -> dict[str, Any]:
+    """A description as nested plain data; the inverse of `_build`."""
+    out: dict[str, Any] = {}
+    if isinstance(module, AbstractTile):
+        out["kind"] = next(kind for kind, cls in TILES.items() if type(module) is cls)
+    for field in dataclasses.fields(module):
+        value = getattr(module, field.name)
+        if field.name in _SEPARATE and isinstance(module, Chip):
+            continue
+        if isinstance(value, eqx.Module):
+            out[field.name] = _settings(value)
+        else:
+            out[field.name] = (
+                "none" if value is None else value if isinstance(value, bool | int | str) else float(value)
+            )
+    return out
+
+
+def _paths(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _paths(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}"
+
+
+def _resolve(name: str, settings: Mapping[str, Any]) -> str:
+    """The one dotted path that ends in `name`."""
+    paths = list(_paths(settings))
+    if name in paths:
+        return name
+    found = [path for path in paths if path.endswith(f".{name}")]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise PhotonsimError(f"The setting {name!r} is ambiguous: {', '.join(found)}. Write more of its path.")
+    close = difflib.get_close_matches(name, paths, n=3, cutoff=0.5)
+    hint = f"Did you mean {', '.join(close)}?" if close else f"Settings: {', '.join(paths)}."
+    raise PhotonsimError(f"The setting {name!r} does not exist. {hint}")
+
+
+def _fill(table: Any, settings: Mapping[str, Any], sources: Mapping[str, Source], prefix: str) -> None:
+    """Write settings into a TOML table, values with a source as inline tables, sub-tables last."""
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            continue
+        source = sources.get(f"{prefix}{key}")
+        table.add(key, tomlkit.item(value) if source is None else _inline(value, source))
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            inner = tomlkit.table()
+            _fill(inner, value, sources, f"{prefix}{key}.")
+            table.add(key, inner)
+
+
+def _inline(value: Any, source: Source):
+    entry = tomlkit.inline_table()
+    entry.update({"value": value, "source": source.text})
+    if source.assumed:
+        entry["assumed"] = True
+    if source.low is not None and source.high is not None:
+        entry["range"] = [source.low, source.high]
+    return entry

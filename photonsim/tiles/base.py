@@ -1,0 +1,43 @@
+"""What every matrix-multiply unit answers: how a matrix sits in it, what it makes of a product, and what that took."""
+
+import abc
+
+import equinox as eqx
+from jaxtyping import Array, Float, UInt32
+
+from photonsim.events import EventCounts
+from photonsim.tiles.partial_sums import Programmed
+
+
+class AbstractTile(eqx.Module):
+    """A tile is a matrix you can multiply by, that answers as light would, and hands you the bill.
+
+    `rows` inputs meet `columns` outputs once per symbol period, `1 / clock_hz`.
+    """
+
+    rows: eqx.AbstractVar[int]
+    columns: eqx.AbstractVar[int]
+    clock_hz: eqx.AbstractVar[float]
+
+    @abc.abstractmethod
+    def program(self, w: Float[Array, "k n"], cores: int) -> Programmed:
+        """Write a matrix into as many tiles as it fills, dealt out in turn to `cores` physical ones."""
+
+    @abc.abstractmethod
+    def compact(self, programmed: Programmed) -> Programmed:
+        """The same programmed matrix with its levels stored in the narrowest type that holds them."""
+
+    @abc.abstractmethod
+    def matmul(
+        self,
+        x: Float[Array, "*b m k"],
+        programmed: Programmed,
+        key_data: UInt32[Array, "*b 2"],
+        engine: str,
+        row_offset,
+    ) -> Float[Array, "*b m n"]:
+        """`x @ w` through the programmed tiles; at most one leading batch axis, each element with its own key."""
+
+    @abc.abstractmethod
+    def events(self, batch: int, m: int, k: int, n: int) -> EventCounts:
+        """What `batch` products (m, k) × (k, n) take, the writing of the (k, n) operands included."""

@@ -1,0 +1,206 @@
+"""An incoherent, weight-stationary crossbar: the array inside Lightmatter's Envise, Lightelligence's PACE, and, with
+reflective metasurface cells, Neurophos' optical processor.
+
+          w₁₁   w₁₂   w₁₃
+    x₁ ───●─────●─────●───    each input's light is modulated once and fanned out to every column;
+          │     │     │       each cell passes the part that its weight says;
+    x₂ ───●─────●─────●───    each column's photocurrents add up by Kirchhoff's law
+          ▼     ▼     ▼
+         TIA   TIA   TIA      one amplifier and one converter per column and symbol
+         ADC   ADC   ADC
+
+Intensities are positive. Signs travel on differential rails: a value is light on a plus or a minus rail, the two rails'
+photocurrents are subtracted, and the shot noise is that of all the light on both.
+"""
+
+import equinox as eqx
+import jax
+from jax import numpy as jnp
+from jaxtyping import Array, Float
+
+from photonsim.converters import Adc, Dac, full_scale_code
+from photonsim.devices import Laser, Modulator, Receiver, WeightCell
+from photonsim.errors import check_choice, check_count, check_number
+from photonsim.events import EventCounts
+from photonsim.tiles.base import AbstractTile
+from photonsim.tiles.die import Die
+from photonsim.tiles.fast import analog_matmul_fast, fast_engine_available
+from photonsim.tiles.partial_sums import Programmed, Readout, analog_matmul, block_scales, encode, split_blocks
+from photonsim.units import ELEMENTARY_CHARGE_C, ratio_from_db
+
+ENGINES = ("auto", "jax", "numba")
+PARTIAL_SUM_BITS = 32  # the digital accumulator
+
+
+class Crossbar(AbstractTile):
+    """A weight-stationary crossbar of `rows` inputs and `columns` outputs.
+
+    The laser's power is divided over the rows and fanned out over the columns, so that at full scale (input and weight
+    both 1) one multiply-accumulate detects
+
+        P_mac = P · 10^(-loss/10) / (rows · columns)            n_ph = P_mac / (h ν · clock)  photons.
+
+    Inputs and weights are block floating point: one scale per input vector and tile, one per tile column (ABFP).
+
+    - `encoding`: how signs travel; `"differential"` rails.
+    - `insertion_loss_db`: all between laser and photodiode but the 1/(rows · columns) of the fan-out, dB.
+    """
+
+    rows: int = eqx.field(static=True)
+    columns: int = eqx.field(static=True)
+    clock_hz: float
+    insertion_loss_db: float
+    laser: Laser
+    input_dac: Dac
+    modulator: Modulator
+    cell: WeightCell
+    receiver: Receiver
+    adc: Adc
+    die: Die = Die()
+    encoding: str = eqx.field(static=True, default="differential")
+
+    def __check_init__(self):
+        check_count("tile.rows", self.rows)
+        check_count("tile.columns", self.columns)
+        check_number("tile.clock_hz", self.clock_hz, above=0.0)
+        check_number("tile.insertion_loss_db", self.insertion_loss_db, at_least=0.0)
+        check_choice("tile.encoding", self.encoding, ("differential",))
+
+    # Light and noise
+
+    @property
+    def power_per_mac_w(self):
+        """Detected optical power of one multiply-accumulate at full scale, W."""
+        return self.laser.power_w / ratio_from_db(self.insertion_loss_db) / (self.rows * self.columns)
+
+    @property
+    def photons_per_mac(self):
+        """Photons reaching the photodiode in one symbol for one multiply-accumulate at full scale."""
+        return self.power_per_mac_w / (self.laser.photon_energy_j * self.clock_hz)
+
+    @property
+    def current_per_mac_a(self):
+        """Photocurrent of one multiply-accumulate at full scale, A."""
+        return self.receiver.responsivity_a_per_w * self.power_per_mac_w
+
+    @property
+    def electrons_per_mac(self):
+        """Photoelectrons of one multiply-accumulate at full scale in one symbol."""
+        return self.current_per_mac_a / (ELEMENTARY_CHARGE_C * self.clock_hz)
+
+    def with_photons_per_mac(self, photons: float) -> "Crossbar":
+        """The same tile with the laser turned to give `photons` per multiply-accumulate at full scale."""
+        check_number("photons_per_mac", photons, above=0.0)
+        power_w = self.laser.power_w * photons / self.photons_per_mac
+        return eqx.tree_at(lambda tile: tile.laser.power_w, self, power_w)
+
+    @property
+    def background_variance(self):
+        """Variance of dark current and amplifier noise, in units of one full-scale product squared."""
+        bandwidth_hz = self.clock_hz / 2  # Nyquist: one sample per symbol
+        return self.receiver.background_variance_a2(bandwidth_hz) / self.current_per_mac_a**2
+
+    @property
+    def _has_background(self) -> bool:
+        return _nonzero(self.receiver.tia_noise_a_per_sqrt_hz) or _nonzero(self.receiver.dark_current_a)
+
+    @property
+    def readout(self) -> Readout:
+        """What of the reading is fixed when a product is compiled."""
+        return Readout(
+            input_bits=self.input_dac.bits,
+            adc_bits=self.adc.bits,
+            columns=self.columns,
+            noise=self._has_background or _nonzero(self.adc.noise_rms),
+            shot_noise=self.receiver.shot_noise,
+            common_mode=_nonzero(self.die.common_mode_rms),
+        )
+
+    # Numbers
+
+    def program(self, w: Float[Array, "*b k n"], cores: int = 1) -> Programmed:
+        """Quantise (k, n) weights block by block and column by column, and set the readout of each.
+
+        Block (t, j) of the matrix sits in core `(t J + j) mod cores`, so its columns are those of one physical die.
+        """
+        blocks = split_blocks(w.swapaxes(-1, -2), self.rows)  # (..., n, t, r)
+        scales = block_scales(w.swapaxes(-1, -2), self.rows)  # (..., n, t)
+        levels = encode(blocks, scales, self.cell.bits)
+        levels = jnp.moveaxis(levels, -3, -1)  # (..., t, r, n)
+        scales = scales.swapaxes(-1, -2)  # (..., t, n)
+
+        per_product = float(full_scale_code(self.input_dac.bits) * full_scale_code(self.cell.bits))
+        full_scale = self.adc.full_scale(self.rows, jax.lax.stop_gradient(levels) / full_scale_code(self.cell.bits))
+        codes_per_unit = self.adc.full_scale_code / full_scale  # ADC codes per full-scale product, (..., t, n)
+        columns = self._die_columns(*scales.shape[-2:], cores)
+        gain = columns.gain * codes_per_unit
+        noise = self.adc.noise_rms * self.adc.full_scale_code * columns.noise
+        shape = scales.shape
+        return Programmed(
+            levels=levels,
+            gain=gain / per_product,
+            offset=jnp.broadcast_to(
+                (columns.offset - self.die.known_offset(columns.offset)) * self.adc.full_scale_code, shape
+            ),
+            noise_variance=jnp.broadcast_to(noise**2 + self.background_variance * gain**2, shape),
+            shot_variance=gain**2 / (self.electrons_per_mac * per_product),
+            scale=scales / (codes_per_unit * self.die.known_gain(columns.gain)),
+        )
+
+    def compact(self, programmed: Programmed) -> Programmed:
+        """See `AbstractTile.compact`."""
+        return programmed.compact(self.cell.bits)
+
+    def _die_columns(self, blocks: int, columns: int, cores: int):
+        """The physical columns that each block and output column of a matrix lands on."""
+        n = jnp.arange(columns)
+        across = -(-columns // self.columns)
+        core = (jnp.arange(blocks)[:, None] * across + n // self.columns) % cores
+        return self.die.draw(cores, self.columns).at(core, jnp.broadcast_to(n % self.columns, core.shape))
+
+    def matmul(self, x, programmed, key_data, engine="auto", row_offset=0):
+        """See `AbstractTile.matmul`; `engine` is `"jax"` (the definition), `"numba"` (its fast twin) or `"auto"`."""
+        check_choice("engine", engine, ENGINES)
+        common_mode_codes = self.die.common_mode_rms * self.adc.full_scale_code
+        settings = (programmed, self.readout, common_mode_codes, key_data, row_offset)
+        if engine == "numba" or (engine == "auto" and fast_engine_available()[0]):
+            return analog_matmul_fast(x, *settings)
+        return matmul_by_definition(x, *settings)
+
+    # The bill
+
+    def events(self, batch: int, m: int, k: int, n: int) -> EventCounts:
+        """Counts of `batch` products (m, k) × (k, n): every tile is written once and streams all m rows.
+
+        Rows and columns of a tile that the matrix does not fill are dark and unread, but the tile's time is spent.
+        """
+        down, across = -(-k // self.rows), -(-n // self.columns)
+        weight_bits, input_bits = (bits or PARTIAL_SUM_BITS for bits in (self.cell.bits, self.input_dac.bits))
+        return EventCounts(
+            macs=float(batch * m * k * n),
+            tile_cycles=float(batch * m * down * across),
+            input_conversions=float(batch * m * k * across),
+            weight_writes=float(batch * k * n),
+            tile_writes=float(batch * down * across),
+            output_conversions=float(batch * m * n * down),
+            accumulations=float(batch * m * n * down),
+            scale_operations=float(batch * m * k),
+            sram_read_bits=float(
+                batch * (m * k * across * input_bits + k * n * weight_bits + m * n * (down - 1) * PARTIAL_SUM_BITS)
+            ),
+            sram_write_bits=float(batch * (m * k * input_bits + m * n * down * PARTIAL_SUM_BITS)),
+        )
+
+
+@jax.jit
+def matmul_by_definition(x, programmed, readout, common_mode_codes, key_data, row_offset):
+    """The definition over an optional leading batch axis, compiled as one piece so that it rounds alike everywhere."""
+    if x.ndim == 2:
+        return analog_matmul(x, programmed, readout, common_mode_codes, key_data, row_offset)
+    one = lambda args: analog_matmul(args[0], args[1], readout, common_mode_codes, args[2], row_offset)  # noqa: E731
+    return jax.lax.map(one, (x, programmed, key_data))
+
+
+def _nonzero(value) -> bool:
+    """Whether an effect is on: a number that is not zero, or a traced value, which may be anything."""
+    return not isinstance(value, int | float) or value != 0
