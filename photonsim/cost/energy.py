@@ -1,0 +1,80 @@
+"""Joules of a pass on the chip, and of the chip at its peak."""
+
+from photonsim.chip import Chip
+from photonsim.cost.bill import Bill, tops_per_w
+from photonsim.cost.latency import latency
+from photonsim.cost.tariff import COMPONENTS, charges
+from photonsim.cost.workload import Workload, macs
+from photonsim.errors import PhotonsimError, check_number
+from photonsim.events import EventCounts
+
+
+def workload_events(chip: Chip, workload: Workload) -> EventCounts:
+    """Everything that happens in a pass: products on and off the chip, vector work, DRAM traffic."""
+    total = EventCounts(
+        dram_read_bits=float(workload.dram_read_bits),
+        dram_write_bits=float(workload.dram_write_bits),
+        vector_operations=float(workload.vector_operations),
+    )
+    for product in workload.products:
+        if product.on_chip:
+            total += chip.events(product.batch, product.m, product.k, product.n) * product.trips
+        else:
+            count = float(macs(product))
+            total += EventCounts(macs=count, digital_macs=count)
+    return total
+
+
+def energy(chip: Chip, workload: Workload, standby: float = 1.0) -> Bill:
+    """The bill of one pass on the chip; differentiable in the chip's continuous parameters and in `standby`.
+
+    `standby` is the share of its static power that a core draws while it waits, see `photonsim.cost.tariff`. Raises
+    `PhotonsimError` where weights and KV cache are larger than the chip's DRAM.
+    """
+    check_capacity(chip, workload)
+    seconds = latency(chip, workload).seconds
+    return price(chip, workload_events(chip, workload), seconds, workload.phase, standby)
+
+
+def price(chip: Chip, events: EventCounts, seconds: float, name: str = "events", standby: float = 1.0) -> Bill:
+    """The bill of counted events on a chip that is on for `seconds`."""
+    check_number("seconds", seconds, at_least=0.0)
+    check_number("standby", standby, at_least=0.0)
+    return Bill(name, COMPONENTS, charges(chip, events, seconds, standby), events.macs, seconds)
+
+
+def check_capacity(chip: Chip, workload: Workload) -> None:
+    """Refuse a model that does not fit the chip's DRAM; a traced capacity is let through."""
+    needed_bits, capacity_bits = workload.resident_bits, chip.memory.dram_capacity_bits
+    if isinstance(capacity_bits, int | float) and needed_bits > capacity_bits:
+        raise PhotonsimError(
+            f"The pass needs {needed_bits / 8e9:.4g} GB of DRAM and chip {chip.name} has {capacity_bits / 8e9:.4g} GB: "
+            f"store the model in fewer bits, shorten the context, or raise memory.dram_capacity_bits."
+        )
+
+
+def peak_tops(chip: Chip):
+    """Peak throughput, tera-operations per second: `2 · cores · rows · columns · clock`."""
+    return 2e-12 * chip.macs_per_cycle * chip.clock_hz
+
+
+def peak_bill(chip: Chip) -> Bill:
+    """One second of the chip with every cell of every core busy at every symbol, under weights written before.
+
+    The counts of one symbol are the difference between two batches of a product that fills all cores exactly, side by
+    side, which leaves out what is paid once (writing the weights) and the partial sums that longer products carry from
+    tile to tile. No DRAM traffic, no vector work: no model runs like this.
+    """
+    rows, columns = chip.tile.rows, chip.cores * chip.tile.columns
+    per_symbol = chip.events(1, 2, rows, columns) + -1.0 * chip.events(1, 1, rows, columns)
+    return price(chip, per_symbol * chip.clock_hz, 1.0, "peak")
+
+
+def peak_power_w(chip: Chip) -> dict[str, float]:
+    """Watts of every component at the peak."""
+    return peak_bill(chip).by_component_j()
+
+
+def peak_tops_per_w(chip: Chip, boundary: str):
+    """Peak throughput over the power inside a boundary, both at the peak."""
+    return tops_per_w(peak_bill(chip), boundary)
