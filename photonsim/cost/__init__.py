@@ -1,5 +1,7 @@
 """Joules and seconds of a model on a chip, from shapes alone, with a digital baseline beside them."""
 
+from photonsim.cost.baselines import AbstractBaseline as AbstractBaseline
+from photonsim.cost.baselines import baselines as baselines
 from photonsim.cost.bill import BOUNDARIES as BOUNDARIES
 from photonsim.cost.bill import Bill as Bill
 from photonsim.cost.bill import Charge as Charge

@@ -4,8 +4,8 @@ from photonsim.chip import Chip
 from photonsim.cost.bill import Bill, tops_per_w
 from photonsim.cost.latency import latency
 from photonsim.cost.tariff import COMPONENTS, charges
-from photonsim.cost.workload import Workload, macs
-from photonsim.errors import PhotonsimError, check_number
+from photonsim.cost.workload import Workload, check_capacity, macs
+from photonsim.errors import check_number
 from photonsim.events import EventCounts
 
 
@@ -31,7 +31,7 @@ def energy(chip: Chip, workload: Workload, standby: float = 1.0) -> Bill:
     `standby` is the share of its static power that a core draws while it waits, see `photonsim.cost.tariff`. Raises
     `PhotonsimError` where weights and KV cache are larger than the chip's DRAM.
     """
-    check_capacity(chip, workload)
+    check_capacity(chip.name, workload, chip.memory.dram_capacity_bits)
     seconds = latency(chip, workload).seconds
     return price(chip, workload_events(chip, workload), seconds, workload.phase, standby)
 
@@ -41,16 +41,6 @@ def price(chip: Chip, events: EventCounts, seconds: float, name: str = "events",
     check_number("seconds", seconds, at_least=0.0)
     check_number("standby", standby, at_least=0.0)
     return Bill(name, COMPONENTS, charges(chip, events, seconds, standby), events.macs, seconds)
-
-
-def check_capacity(chip: Chip, workload: Workload) -> None:
-    """Refuse a model that does not fit the chip's DRAM; a traced capacity is let through."""
-    needed_bits, capacity_bits = workload.resident_bits, chip.memory.dram_capacity_bits
-    if isinstance(capacity_bits, int | float) and needed_bits > capacity_bits:
-        raise PhotonsimError(
-            f"The pass needs {needed_bits / 8e9:.4g} GB of DRAM and chip {chip.name} has {capacity_bits / 8e9:.4g} GB: "
-            f"store the model in fewer bits, shorten the context, or raise memory.dram_capacity_bits."
-        )
 
 
 def peak_tops(chip: Chip):

@@ -95,7 +95,8 @@ class Latency(eqx.Module):
 def latency(chip: Chip, workload: Workload) -> Latency:
     """Seconds of one pass on the chip; differentiable in its continuous parameters."""
     products = (product_step(chip, product, workload) for product in workload.products)
-    return Latency((*products, vector_step(chip, workload)))
+    bandwidth, rate = chip.memory.dram_bandwidth_bits_per_s, chip.digital.vector_operations_per_s
+    return Latency((*products, vector_step(workload, rate, bandwidth)))
 
 
 def product_step(chip: Chip, product: MatrixProduct, workload: Workload) -> Step:
@@ -133,13 +134,13 @@ def _(tile: Crossbar) -> Reload:
     return Reload(tile.cell.tile_write_time_s, tile.cell.double_buffered)
 
 
-def vector_step(chip: Chip, workload: Workload) -> Step:
-    """The work of the vector unit against its own traffic."""
+def vector_step(workload: Workload, operations_per_s: float, dram_bandwidth_bits_per_s: float) -> Step:
+    """The work of a vector unit against its own traffic."""
     bits = workload.dram_read_bits - workload.weight_bits + workload.dram_write_bits
     return Step(
         "vector work",
-        vector_s=workload.vector_operations / chip.digital.vector_operations_per_s,
-        dram_s=bits / chip.memory.dram_bandwidth_bits_per_s,
+        vector_s=workload.vector_operations / operations_per_s,
+        dram_s=bits / dram_bandwidth_bits_per_s,
     )
 
 

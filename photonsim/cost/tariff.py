@@ -75,9 +75,8 @@ def charges(chip: Chip, events: EventCounts, seconds: float, standby: float) -> 
     powered = [
         line for power in tile_powers(chip.tile) for line in _power_lines(power, computing_s, waiting_s, standby)
     ]
-    sources = dict(chip.sources)
     lines = [*powered, *tile_lines(chip.tile, events), *electronics_lines(chip, events, seconds)]
-    return tuple(_charge(line, sources) for line in lines)
+    return tuple(charge(line, chip.sources) for line in lines)
 
 
 @singledispatch
@@ -177,7 +176,9 @@ def _power_lines(power: Power, computing_s: float, waiting_s: float, standby: fl
     )
 
 
-def _charge(line: Line, sources: dict[str, Source]) -> Charge:
+def charge(line: Line, sources: tuple[tuple[str, Source], ...], limits: tuple[str, ...] = ()) -> Charge:
+    """A line with the sources of its price, and of the `limits` that its count rests on."""
     check_number(line.price_names, line.price, at_least=0.0)
-    named = tuple((name, sources.get(name, UNSOURCED)) for name in line.price_names.split(", "))
+    known = dict(sources)
+    named = tuple((name, known.get(name, UNSOURCED)) for name in (*line.price_names.split(", "), *limits))
     return Charge(line.component, line.boundary, line.what, line.price_unit, named, line.count, line.price)

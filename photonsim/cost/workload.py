@@ -177,6 +177,15 @@ class Workload(eqx.Module):
         return self.weight_bits + sum(max(stream.read_bits, stream.write_bits) for stream in self.traffic)
 
 
+def check_capacity(name: str, workload: Workload, capacity_bits: float) -> None:
+    """Refuse a pass that does not fit the DRAM of the hardware `name`; a traced capacity is let through."""
+    if isinstance(capacity_bits, int | float) and workload.resident_bits > capacity_bits:
+        raise PhotonsimError(
+            f"The pass needs {workload.resident_bits / 8e9:.4g} GB of DRAM and {name} has only "
+            f"{capacity_bits / 8e9:.4g} GB: store the model in fewer bits, shorten the context, or raise the capacity."
+        )
+
+
 class ForwardPass(eqx.Module):
     """`tokens` new tokens in each of `sequences` texts, after `past` tokens that are already in the KV cache."""
 

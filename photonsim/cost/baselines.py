@@ -1,0 +1,189 @@
+"""The same work on digital hardware: what the photonic chip has to beat.
+
+Two kinds of figure circulate, and they differ by a factor of thirty, so each baseline says which it is:
+
+- `Board`: a whole accelerator at its rated power for as long as the work takes, `E = P_board · t`. The time is a
+  roofline at a stated utilisation of the peak, over the board's own memory. Idle and static power, memory and losses
+  are all inside: it is what is paid at the board's supply, if the board draws its rating.
+- `ComputeFloor`: the best published energy of the multiply-accumulates alone, with the buffers beside them,
+  `E = MACs · e + DRAM + vector work`. DRAM traffic, its price per bit and the vector unit are those of the photonic
+  chip it stands beside, so that the two differ in how they multiply and in nothing else; package overhead is left out
+  in its favour. Its time assumes as many units as reach the photonic chip's peak throughput.
+
+Products, vector operations and DRAM traffic are those of the `Workload`, the same for all. A product that the photonic
+chip leaves to its digital unit is an ordinary product here.
+"""
+
+import abc
+import dataclasses
+import importlib.resources
+import tomllib
+from collections.abc import Mapping
+from typing import Any
+
+import equinox as eqx
+
+from photonsim.chip import Chip, Source
+from photonsim.cost.bill import ELECTRONICS, MEMORY, Bill, Charge
+from photonsim.cost.latency import Latency, Step, vector_step
+from photonsim.cost.tariff import DIGITAL_PRODUCTS, DRAM, VECTOR_UNIT, Line, charge
+from photonsim.cost.workload import Workload, check_capacity, macs
+from photonsim.errors import check_fraction, check_number
+
+BOARD = "board power × time"
+
+
+class AbstractBaseline(eqx.Module):
+    """Digital hardware that does a workload; `chip` is the photonic chip it stands beside."""
+
+    name: eqx.AbstractVar[str]
+    title: eqx.AbstractVar[str]
+    status: eqx.AbstractVar[str]
+    sources: eqx.AbstractVar[tuple[tuple[str, Source], ...]]
+
+    @abc.abstractmethod
+    def latency(self, chip: Chip, workload: Workload) -> Latency:
+        """Seconds of one pass, step by step."""
+
+    @abc.abstractmethod
+    def energy(self, chip: Chip, workload: Workload) -> Bill:
+        """The bill of one pass."""
+
+
+class Board(AbstractBaseline):
+    """A whole accelerator board: `E = P_board · Σ max(MACs / (utilisation · peak / 2), bits / bandwidth)`.
+
+    - `peak_ops_per_s`: dense peak, two operations per multiply-accumulate.
+    - `utilisation`: share of the peak that the products reach where arithmetic is the bound, 0–1.
+    - `board_power_w`: rated power, memory included, W.
+    - `dram_bandwidth_bits_per_s`, `dram_capacity_bits`: of the board's own memory.
+    - `vector_operations_per_s`: rate of everything that is not a product.
+    """
+
+    name: str = eqx.field(static=True)
+    title: str = eqx.field(static=True)
+    status: str = eqx.field(static=True)
+    peak_ops_per_s: float
+    utilisation: float
+    board_power_w: float
+    dram_bandwidth_bits_per_s: float
+    dram_capacity_bits: float
+    vector_operations_per_s: float
+    sources: tuple[tuple[str, Source], ...] = eqx.field(static=True, default=())
+
+    def __check_init__(self):
+        check_fraction(f"{self.name}.utilisation", self.utilisation)
+        for field in ("peak_ops_per_s", "board_power_w", "dram_bandwidth_bits_per_s", "vector_operations_per_s"):
+            check_number(f"{self.name}.{field}", getattr(self, field), above=0.0)
+
+    @property
+    def mac_j_at_peak(self):
+        """Energy per multiply-accumulate with every unit busy, J: the `0.71 pJ/MAC` of an H100."""
+        return 2 * self.board_power_w / self.peak_ops_per_s
+
+    def at_peak(self) -> "Board":
+        """The same board with every unit busy, which no program reaches: the figure that data sheets imply."""
+        peak = Source("the peak by definition: no program reaches it")
+        sources = tuple((name, peak if name == "utilisation" else source) for name, source in self.sources)
+        changes: dict[str, Any] = {
+            "name": f"{self.name}-peak",
+            "title": f"{self.title}, at its peak",
+            "sources": sources,
+        }
+        return dataclasses.replace(self, utilisation=1.0, **changes)
+
+    def latency(self, chip: Chip, workload: Workload) -> Latency:
+        """See `AbstractBaseline.latency`; the photonic chip plays no part."""
+        macs_per_s = self.utilisation * self.peak_ops_per_s / 2
+        products = _product_steps(workload, macs_per_s, self.dram_bandwidth_bits_per_s)
+        vector = vector_step(workload, self.vector_operations_per_s, self.dram_bandwidth_bits_per_s)
+        return Latency((*products, vector))
+
+    def energy(self, chip: Chip, workload: Workload) -> Bill:
+        """See `AbstractBaseline.energy`; one line, since a board's power is rated as a whole."""
+        check_capacity(self.name, workload, self.dram_capacity_bits)
+        seconds = self.latency(chip, workload).seconds
+        line = Line(BOARD, MEMORY, "seconds", "board_power_w", "W", seconds, self.board_power_w)
+        limits = ("peak_ops_per_s", "utilisation", "dram_bandwidth_bits_per_s", "vector_operations_per_s")
+        return _bill(self, (BOARD,), (charge(line, self.sources, limits),), workload, seconds)
+
+
+class ComputeFloor(AbstractBaseline):
+    """The arithmetic alone: `E = MACs · mac_j`, and the photonic chip's own prices for DRAM and vector work.
+
+    - `mac_j`: energy of one multiply-accumulate, J.
+    """
+
+    name: str = eqx.field(static=True)
+    title: str = eqx.field(static=True)
+    status: str = eqx.field(static=True)
+    mac_j: float
+    sources: tuple[tuple[str, Source], ...] = eqx.field(static=True, default=())
+
+    def __check_init__(self):
+        check_number(f"{self.name}.mac_j", self.mac_j, at_least=0.0)
+
+    def latency(self, chip: Chip, workload: Workload) -> Latency:
+        """See `AbstractBaseline.latency`: the photonic chip's peak rate, memory and vector unit."""
+        bandwidth = chip.memory.dram_bandwidth_bits_per_s
+        products = _product_steps(workload, chip.macs_per_cycle * chip.clock_hz, bandwidth)
+        return Latency((*products, vector_step(workload, chip.digital.vector_operations_per_s, bandwidth)))
+
+    def energy(self, chip: Chip, workload: Workload) -> Bill:
+        """See `AbstractBaseline.energy`."""
+        check_capacity(self.name, workload, chip.memory.dram_capacity_bits)
+        dram_j, vector_j = chip.memory.dram_j_per_bit, chip.digital.vector_operation_j
+        read, written, vector = workload.dram_read_bits, workload.dram_write_bits, workload.vector_operations
+        lines = (
+            Line(DRAM, MEMORY, "bits read", "memory.dram_j_per_bit", "J/bit", float(read), dram_j),
+            Line(DRAM, MEMORY, "bits written", "memory.dram_j_per_bit", "J/bit", float(written), dram_j),
+            Line(DIGITAL_PRODUCTS, ELECTRONICS, "MACs", "mac_j", "J", float(workload.macs), self.mac_j),
+            Line(VECTOR_UNIT, ELECTRONICS, "operations", "digital.vector_operation_j", "J", float(vector), vector_j),
+        )
+        charges = tuple(charge(line, self.sources + chip.sources) for line in lines)
+        seconds = self.latency(chip, workload).seconds
+        return _bill(self, (DRAM, DIGITAL_PRODUCTS, VECTOR_UNIT), charges, workload, seconds)
+
+
+def _product_steps(workload: Workload, macs_per_s, bandwidth_bits_per_s) -> list[Step]:
+    """Roofline of every product on a digital unit."""
+    return [
+        Step(
+            product.name,
+            digital_s=macs(product) / macs_per_s,
+            dram_s=workload.storage.weights_in(product) / bandwidth_bits_per_s,
+        )
+        for product in workload.products
+    ]
+
+
+def _bill(
+    baseline: AbstractBaseline, components: tuple[str, ...], charges: tuple[Charge, ...], workload: Workload, seconds
+) -> Bill:
+    return Bill(f"{baseline.name}, {workload.phase}", components, charges, float(workload.macs), seconds)
+
+
+# The ones that ship with photonsim
+
+KINDS: dict[str, type[AbstractBaseline]] = {"board": Board, "floor": ComputeFloor}
+
+
+def baselines() -> dict[str, AbstractBaseline]:
+    """The digital baselines by name: those of `baselines.toml`, and every board at its peak too."""
+    text = importlib.resources.files("photonsim.cost").joinpath("baselines.toml").read_text(encoding="utf-8")
+    known = [_read(name, table) for name, table in tomllib.loads(text).items()]
+    known += [baseline.at_peak() for baseline in known if isinstance(baseline, Board)]
+    return {baseline.name: baseline for baseline in known}
+
+
+def _read(name: str, table: Mapping[str, Any]) -> AbstractBaseline:
+    priced = {key: entry for key, entry in table.items() if isinstance(entry, Mapping)}
+    sources = tuple((key, _source(entry)) for key, entry in priced.items())
+    values = {key: entry["value"] for key, entry in priced.items()}
+    kind = KINDS[table["kind"]]
+    return kind(name=name, title=table["title"], status=table["status"], sources=sources, **values)
+
+
+def _source(entry: Mapping[str, Any]) -> Source:
+    low, high = entry.get("range", (None, None))
+    return Source(entry["source"], entry.get("assumed", False), low, high)

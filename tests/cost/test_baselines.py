@@ -1,0 +1,79 @@
+"""Digital hardware beside the chip: published figures come back, and the work is the same for all."""
+
+from dataclasses import replace
+
+import pytest
+
+from photonsim.chip import load_chip
+from photonsim.cost import DecoderShape, ForwardPass, Product, Storage, Workload, assumed, baselines, decoder_workload
+from photonsim.cost.baselines import Board, ComputeFloor
+from photonsim.cost.workload import decoder_products
+from photonsim.errors import PhotonsimError
+
+ENVISE = load_chip("lightmatter-envise-2025")
+H100, FLOOR = baselines()["h100-int8"], baselines()["nvidia-5nm-int4"]
+SHAPE = DecoderShape(vocab=500, hidden=96, layers=3, heads=6, kv_heads=2, head_dim=16, intermediate=200)
+LARGE = Workload("prefill", 1, (Product("square", "weight", 1, 8192, 8192, 8192),), (), (), Storage())
+
+
+def test_every_number_of_a_baseline_has_a_source():
+    for baseline in baselines().values():
+        numbers = {name for name, value in vars(baseline).items() if isinstance(value, float)}
+        assert numbers == set(dict(baseline.sources))
+
+
+def test_h100_at_its_peak_takes_0_71_picojoules_per_mac():
+    """700 W over 1,979 TOPS; a large product is bound by arithmetic, so its bill says the same."""
+    board = baselines()["h100-int8-peak"]
+    assert isinstance(board, Board)
+    assert board.mac_j_at_peak == pytest.approx(0.71e-12, rel=0.01)
+    assert board.energy(ENVISE, LARGE).total_j / LARGE.macs == pytest.approx(board.mac_j_at_peak, rel=1e-12)
+
+
+def test_realised_energy_of_a_board_is_its_peak_energy_over_the_utilisation():
+    assert isinstance(H100, Board)
+    bill = H100.energy(ENVISE, LARGE)
+    assert bill.total_j / LARGE.macs == pytest.approx(H100.mac_j_at_peak / H100.utilisation, rel=1e-12)
+    assert "utilisation" in assumed(bill)
+
+
+def test_decode_on_a_board_costs_its_power_times_the_reading_of_the_weights():
+    workload = decoder_workload(SHAPE, ForwardPass(1, 1, past=10))
+    weights_s = workload.weight_bits / 26.8e12
+    assert H100.latency(ENVISE, workload).bound_by == "DRAM"
+    assert H100.energy(ENVISE, workload).total_j > 700 * weights_s
+
+
+def test_the_floor_takes_21_femtojoules_per_mac_and_the_memory_of_the_chip_beside_it():
+    workload = decoder_workload(SHAPE, ForwardPass(1, 64))
+    bill = FLOOR.energy(ENVISE, workload)
+    bits = workload.dram_read_bits + workload.dram_write_bits
+    assert bill.component_j("digital products") == pytest.approx(0.021e-12 * workload.macs, rel=0.01)
+    assert bill.component_j("DRAM") == pytest.approx(bits * 15e-12)
+    assert bill.component_j("softmax and norms") == pytest.approx(workload.vector_operations * 1e-12)
+    assert sum(bill.by_component_j().values()) == bill.total_j
+
+
+def test_the_floor_runs_at_the_peak_rate_of_the_chip():
+    step = FLOOR.latency(ENVISE, LARGE).steps[0]
+    assert step.digital_s == pytest.approx(8192**3 / (65.536e12 / 2))
+
+
+def test_baselines_do_not_care_what_the_photonic_chip_left_digital():
+    workload = decoder_workload(SHAPE, ForwardPass(1, 64))
+    products = tuple(replace(product, on_chip=False) for product in decoder_products(SHAPE, ForwardPass(1, 64)))
+    digital = replace(workload, products=products)
+    for baseline in baselines().values():
+        assert baseline.energy(ENVISE, workload).total_j == baseline.energy(ENVISE, digital).total_j
+
+
+def test_a_model_larger_than_the_board_is_refused():
+    product = Product("all", "weight", 1, 1, 300_000, 300_000)
+    with pytest.raises(PhotonsimError, match="needs 90 GB of DRAM and h100-int8 has only 80 GB"):
+        H100.energy(ENVISE, replace(LARGE, products=(product,)))
+
+
+@pytest.mark.parametrize("mac_j", [-1e-15, float("nan")])
+def test_a_floor_below_zero_is_refused(mac_j):
+    with pytest.raises(PhotonsimError, match=r"mine\.mac_j"):
+        ComputeFloor("mine", "Mine", "custom", mac_j=mac_j)

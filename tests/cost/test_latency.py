@@ -1,0 +1,110 @@
+"""The roofline: what each part of the chip needs, and which of them sets the pace."""
+
+import math
+from dataclasses import replace
+
+import equinox as eqx
+import jax
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from photonsim.chip import load_chip
+from photonsim.cost import DecoderShape, ForwardPass, Product, Storage, Workload, decoder_workload, energy, latency
+from photonsim.cost.latency import DIGITAL, DRAM, OPTICS, RELOAD, VECTOR, Step, tile_reload
+from photonsim.cost.tariff import tile_powers
+from photonsim.cost.workload import VectorWork
+from photonsim.errors import PhotonsimError
+
+ENVISE = load_chip("lightmatter-envise-2025")
+SHAPE = DecoderShape(vocab=500, hidden=96, layers=3, heads=6, kv_heads=2, head_dim=16, intermediate=200)
+
+
+def only(*products, vector=()):
+    return Workload("prefill", 1, products, vector, (), Storage())
+
+
+def double_buffered(chip, flag):
+    return replace(chip, tile=replace(chip.tile, cell=replace(chip.tile.cell, double_buffered=flag)))
+
+
+SIZE = st.integers(1, 60)
+
+
+@given(m=SIZE, k=SIZE, n=SIZE, rows=st.integers(1, 12), columns=st.integers(1, 12), cores=st.integers(1, 5))
+def test_optical_time_is_the_rounds_of_a_schedule_played_out(m, k, n, rows, columns, cores):
+    """Deal the tiles out to the cores one by one; the chip is done when its busiest core is."""
+    tile = replace(ENVISE.tile, rows=rows, columns=columns)
+    busy = [0] * cores
+    for number in range(math.ceil(k / rows) * math.ceil(n / columns)):
+        busy[number % cores] += m
+    step = latency(replace(ENVISE, cores=cores, tile=tile), only(Product("p", "weight", 1, m, k, n))).steps[0]
+    assert step.optics_s == pytest.approx(max(busy) / 0.5e9, rel=1e-12)
+
+
+def test_weights_arrive_behind_the_light_only_where_double_buffered():
+    """16 tiles on 4 cores: 4 rounds of 1000 symbols at 2 ns and of 5.12 µs of writing."""
+    workload = only(Product("p", "weight", 1, 1000, 512, 512))
+    assert latency(double_buffered(ENVISE, False), workload).steps[0].tiles_s == pytest.approx(4 * (2e-6 + 5.12e-6))
+    assert latency(double_buffered(ENVISE, True), workload).steps[0].tiles_s == pytest.approx(4 * 5.12e-6)
+
+
+def test_a_product_takes_as_long_as_its_slowest_part():
+    assert Step("p", optics_s=3.0, reload_s=2.0, dram_s=4.0).seconds == 4.0
+    assert Step("p", optics_s=3.0, reload_s=2.0, reload_hidden=False, dram_s=4.0).seconds == 5.0
+
+
+@pytest.mark.parametrize(
+    ("step", "bound"),
+    [
+        (Step("p", optics_s=3.0, reload_s=2.0, dram_s=1.0), OPTICS),
+        (Step("p", optics_s=2.0, reload_s=3.0, reload_hidden=False, dram_s=4.0), RELOAD),
+        (Step("p", optics_s=2.0, reload_s=3.0, dram_s=4.0), DRAM),
+        (Step("p", digital_s=2.0, dram_s=1.0), DIGITAL),
+        (Step("p", vector_s=2.0, dram_s=1.0), VECTOR),
+    ],
+)
+def test_the_part_that_sets_the_pace_is_named(step, bound):
+    assert step.bound_by == bound
+
+
+def test_decode_at_batch_one_is_bound_by_memory():
+    ideal = load_chip("ideal")
+    assert latency(ideal, decoder_workload(SHAPE, ForwardPass(1, 1, past=100))).bound_by == DRAM
+
+
+def test_a_product_left_digital_runs_at_the_digital_rate():
+    step = latency(ENVISE, only(Product("p", "activation", 2, 10, 20, 30, trips=4, on_chip=False))).steps[0]
+    assert step.digital_s == pytest.approx(4 * 2 * 6000 / 5e12)
+    assert step.optics_s == 0
+
+
+def test_steps_add_up_and_vector_work_comes_last():
+    found = latency(ENVISE, only(Product("p", "weight", 1, 10, 20, 30), vector=(VectorWork("softmax", 2000),)))
+    assert [step.name for step in found.steps] == ["p", "vector work"]
+    assert found.steps[1].vector_s == pytest.approx(2000 / 2e12)
+    assert found.seconds == found.steps[0].seconds + found.steps[1].seconds
+    assert sum(found.by_bound_s.values()) == pytest.approx(found.seconds)
+
+
+def test_the_bill_lasts_as_long_as_the_pass():
+    workload = decoder_workload(SHAPE, ForwardPass(1, 32))
+    assert energy(ENVISE, workload).seconds == latency(ENVISE, workload).seconds
+
+
+def test_gradient_of_the_time_with_respect_to_the_clock_is_that_of_the_optical_part():
+    """`d/df (cycles / f + reload) = -cycles / f²`: the rest does not move."""
+    workload = decoder_workload(SHAPE, ForwardPass(1, 256))
+    workload = replace(workload, traffic=())
+
+    def seconds(clock_hz):
+        return latency(eqx.tree_at(lambda c: c.tile.clock_hz, ENVISE, clock_hz), workload).seconds
+
+    optics_s = sum(step.optics_s for step in latency(ENVISE, workload).steps if step.bound_by in (OPTICS, RELOAD))
+    assert float(jax.grad(seconds)(0.5e9)) == pytest.approx(-optics_s / 0.5e9, rel=1e-5)
+
+
+@pytest.mark.parametrize("register", [tile_reload, tile_powers])
+def test_a_tile_that_nobody_priced_is_refused_by_its_kind(register):
+    with pytest.raises(PhotonsimError, match="The tile object has no"):
+        register(object())
