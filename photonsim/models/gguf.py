@@ -1,8 +1,8 @@
 """Models from GGUF, the single-file format of llama.cpp: metadata, tokenizer and (usually quantised) weights.
 
 Two things differ from a Hugging Face checkpoint of the same model. The tensors have other names. And llama.cpp turns
-neighbouring pairs of features in its rotary embedding where Hugging Face turns pairs half a head apart, so its converter
-reorders the rows of the query and key projections within each head; here they are put back:
+neighbouring pairs of features in its rotary embedding where Hugging Face turns pairs half a head apart, so its
+converter reorders the rows of the query and key projections within each head; here they are put back:
 
     row in GGUF     0    1     2     3      …        (head_dim d; the pair i is the rows 2i and 2i + 1)
     row here        0   d/2    1   d/2 + 1  …        (the pair i is the rows i and i + d/2)
@@ -61,17 +61,17 @@ def _open(path: Path) -> gguf.GGUFReader:
         return gguf.GGUFReader(path)
     except OSError as error:
         raise PhotonsimError(f"Cannot read {path}: {error.strerror}.") from error
-    except (
-        Exception
-    ) as error:  # the reader slices a memory map, and fails in as many ways as a file can be cut or wrong
+    except Exception as error:  # the reader slices a memory map, and fails in as many ways as a file can be wrong
         raise PhotonsimError(
             f"{path} is not a complete GGUF file (truncated or corrupt): copy or download it again."
         ) from error
 
 
 def _metadata(reader: gguf.GGUFReader) -> dict[str, Any]:
-    """Every metadata field as a Python value."""
-    return {key: field.contents() for key, field in reader.fields.items()}
+    """Every metadata field as a Python value, taken out of the reader, which holds two arrays for each word of it."""
+    metadata = {key: field.contents() for key, field in reader.fields.items()}
+    reader.fields.clear()
+    return metadata
 
 
 def _config(metadata: dict[str, Any], tied: bool, path: Path) -> LlamaConfig:
@@ -133,7 +133,7 @@ def hugging_face_name(name: str) -> str:
 
 
 def rotary_halves(weight: np.ndarray, heads: int) -> np.ndarray:
-    """Rows of a (heads · d, in) projection from neighbouring rotary pairs to pairs half a head apart; see the header."""
+    """Rows of a (heads · d, in) projection, from neighbouring rotary pairs to pairs half a head apart."""
     rows, columns = weight.shape
     return weight.reshape(heads, rows // heads // 2, 2, columns).swapaxes(1, 2).reshape(rows, columns)
 

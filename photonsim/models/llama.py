@@ -27,6 +27,7 @@ from jaxtyping import Array, Bool, Float, Int
 from photonsim.errors import PhotonsimError
 
 Params = Mapping[str, Array]
+Rotation = tuple[Float[Array, "length d"], Float[Array, "length d"]]  # cosines and sines
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,7 +125,7 @@ def rms_norm(x: Float[Array, "*b c"], weight: Float[Array, " c"], eps: float) ->
     return x * jax.lax.rsqrt(jnp.mean(x * x, axis=-1, keepdims=True) + eps) * weight
 
 
-def rotary_tables(positions: Int[Array, " t"], config: LlamaConfig) -> tuple[Float[Array, "t d"], Float[Array, "t d"]]:
+def rotary_tables(positions: Int[Array, " length"], config: LlamaConfig) -> Rotation:
     """Cosine and sine of `position · θ^(-2i/d)`, i = 0 … d/2 - 1, each table written twice side by side."""
     exponent = jnp.arange(0, config.head_dim, 2, dtype=jnp.float32) / config.head_dim
     angle = positions.astype(jnp.float32)[:, None] / config.rope_theta**exponent
@@ -132,9 +133,7 @@ def rotary_tables(positions: Int[Array, " t"], config: LlamaConfig) -> tuple[Flo
     return jnp.cos(angle), jnp.sin(angle)
 
 
-def rotate(
-    x: Float[Array, "*b t d"], rotation: tuple[Float[Array, "t d"], Float[Array, "t d"]]
-) -> Float[Array, "*b t d"]:
+def rotate(x: Float[Array, "*b length d"], rotation: Rotation) -> Float[Array, "*b length d"]:
     """Turn each pair (x[i], x[i + d/2]) by its position's angle, so that q·k depends on the distance alone.
 
     Rotary embedding of Su et al., arXiv 2104.09864, with the pairs half a head apart as in Hugging Face checkpoints;
@@ -155,7 +154,7 @@ def attention(
     params: Params,
     prefix: str,
     x: Float[Array, "batch length hidden"],
-    rotation: tuple[Float[Array, "length d"], Float[Array, "length d"]],
+    rotation: Rotation,
     visible: Bool[Array, "length length"],
     config: LlamaConfig,
 ) -> Float[Array, "batch length hidden"]:

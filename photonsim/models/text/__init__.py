@@ -21,7 +21,7 @@ def read_text(path: str | Path) -> str:
         raise PhotonsimError(f"Cannot read the text {path}: {error.strerror}. Give a UTF-8 text file.") from error
     except UnicodeDecodeError as error:
         raise PhotonsimError(
-            f"{path} is not UTF-8 text (byte {error.start} cannot be decoded): convert it to UTF-8, or give another file."
+            f"{path} is not UTF-8 text (byte {error.start} cannot be decoded): convert it, or give another file."
         ) from error
     if "\0" in text:
         raise PhotonsimError(f"{path} holds NUL bytes, so it is a binary file: give a UTF-8 text file.")

@@ -1,1 +1,1 @@
-"""The tiny model: `config.json`, `model.safetensors` and `tokenizer.json` in this folder, and `train.py` that made them."""
+"""The tiny model: its three files, and `train.py`, which made them; README.md is its card."""
