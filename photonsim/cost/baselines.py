@@ -150,8 +150,8 @@ def _product_steps(workload: Workload, macs_per_s, bandwidth_bits_per_s) -> list
     return [
         Step(
             product.name,
-            digital_s=macs(product) / macs_per_s,
-            dram_s=workload.storage.weights_in(product) / bandwidth_bits_per_s,
+            digital_s=float(macs(product)) / macs_per_s,
+            dram_s=float(workload.storage.weights_in(product)) / bandwidth_bits_per_s,
         )
         for product in workload.products
     ]

@@ -11,6 +11,9 @@ not (they add). Meanwhile the weights arrive from DRAM; the product takes as lon
 Products follow one another, since each needs the result of the last; so does the work of the vector unit, which
 overlaps only with its own DRAM traffic (KV cache and activations). Left out: the filling of pipelines, the time of
 flight (under a nanosecond), the bandwidth of SRAM and of the bus that carries weights to several cores at once.
+
+Counts are exact whole numbers until they meet a price or a rate, and floats from there: a traced JAX number takes no
+whole number above 2^31.
 """
 
 import math
@@ -101,11 +104,11 @@ def latency(chip: Chip, workload: Workload) -> Latency:
 
 def product_step(chip: Chip, product: MatrixProduct, workload: Workload) -> Step:
     """The roofline of one product, all its trips together."""
-    dram_s = workload.storage.weights_in(product) / chip.memory.dram_bandwidth_bits_per_s
+    dram_s = float(workload.storage.weights_in(product)) / chip.memory.dram_bandwidth_bits_per_s
     if not product.on_chip:
-        return Step(product.name, dram_s=dram_s, digital_s=macs(product) / chip.digital.macs_per_s)
+        return Step(product.name, dram_s=dram_s, digital_s=float(macs(product)) / chip.digital.macs_per_s)
     events = chip.events(product.batch, product.m, product.k, product.n)
-    rounds = product.trips * tile_rounds(events, chip.cores)
+    rounds = float(product.trips * tile_rounds(events, chip.cores))
     reload = tile_reload(chip.tile)
     return Step(
         product.name,
@@ -139,8 +142,8 @@ def vector_step(workload: Workload, operations_per_s: float, dram_bandwidth_bits
     bits = workload.dram_read_bits - workload.weight_bits + workload.dram_write_bits
     return Step(
         "vector work",
-        vector_s=workload.vector_operations / operations_per_s,
-        dram_s=bits / dram_bandwidth_bits_per_s,
+        vector_s=float(workload.vector_operations) / operations_per_s,
+        dram_s=float(bits) / dram_bandwidth_bits_per_s,
     )
 
 

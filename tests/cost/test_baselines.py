@@ -49,8 +49,10 @@ def test_the_floor_takes_21_femtojoules_per_mac_and_the_memory_of_the_chip_besid
     bill = FLOOR.energy(ENVISE, workload)
     bits = workload.dram_read_bits + workload.dram_write_bits
     assert bill.component_j("digital products") == pytest.approx(0.021e-12 * workload.macs, rel=0.01)
-    assert bill.component_j("DRAM") == pytest.approx(bits * 15e-12)
-    assert bill.component_j("softmax and norms") == pytest.approx(workload.vector_operations * 1e-12)
+    assert bill.component_j("DRAM") == pytest.approx(bits * ENVISE.memory.dram_j_per_bit)
+    assert bill.component_j("softmax and norms") == pytest.approx(
+        workload.vector_operations * ENVISE.digital.vector_operation_j
+    )
     assert sum(bill.by_component_j().values()) == bill.total_j
 
 

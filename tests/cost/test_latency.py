@@ -10,13 +10,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from photonsim.chip import load_chip
-from photonsim.cost import DecoderShape, ForwardPass, Product, Storage, Workload, decoder_workload, energy, latency
+from photonsim.cost import (
+    DecoderShape,
+    ForwardPass,
+    Product,
+    Storage,
+    Workload,
+    baselines,
+    decoder_workload,
+    energy,
+    latency,
+)
 from photonsim.cost.latency import DIGITAL, DRAM, OPTICS, RELOAD, VECTOR, Step, tile_reload
 from photonsim.cost.tariff import tile_powers
-from photonsim.cost.workload import VectorWork
+from photonsim.cost.workload import VectorWork, decoder_products
 from photonsim.errors import PhotonsimError
+from photonsim.tiles import Crossbar
 
 ENVISE = load_chip("lightmatter-envise-2025")
+TILE = ENVISE.tile
+assert isinstance(TILE, Crossbar)
 SHAPE = DecoderShape(vocab=500, hidden=96, layers=3, heads=6, kv_heads=2, head_dim=16, intermediate=200)
 
 
@@ -25,7 +38,7 @@ def only(*products, vector=()):
 
 
 def double_buffered(chip, flag):
-    return replace(chip, tile=replace(chip.tile, cell=replace(chip.tile.cell, double_buffered=flag)))
+    return replace(chip, tile=replace(TILE, cell=replace(TILE.cell, double_buffered=flag)))
 
 
 SIZE = st.integers(1, 60)
@@ -39,14 +52,19 @@ def test_optical_time_is_the_rounds_of_a_schedule_played_out(m, k, n, rows, colu
     for number in range(math.ceil(k / rows) * math.ceil(n / columns)):
         busy[number % cores] += m
     step = latency(replace(ENVISE, cores=cores, tile=tile), only(Product("p", "weight", 1, m, k, n))).steps[0]
-    assert step.optics_s == pytest.approx(max(busy) / 0.5e9, rel=1e-12)
+    assert step.optics_s == pytest.approx(max(busy) / ENVISE.clock_hz, rel=1e-12)
 
 
 def test_weights_arrive_behind_the_light_only_where_double_buffered():
-    """16 tiles on 4 cores: 4 rounds of 1000 symbols at 2 ns and of 5.12 µs of writing."""
-    workload = only(Product("p", "weight", 1, 1000, 512, 512))
-    assert latency(double_buffered(ENVISE, False), workload).steps[0].tiles_s == pytest.approx(4 * (2e-6 + 5.12e-6))
-    assert latency(double_buffered(ENVISE, True), workload).steps[0].tiles_s == pytest.approx(4 * 5.12e-6)
+    """16 tiles on 4 cores: 4 rounds, of 10,000 symbols and of a write each."""
+    workload = only(Product("p", "weight", 1, 10_000, 512, 512))
+    symbols_s, write_s = 10_000 / ENVISE.clock_hz, TILE.cell.tile_write_time_s
+    assert latency(double_buffered(ENVISE, False), workload).steps[0].tiles_s == pytest.approx(
+        4 * (symbols_s + write_s)
+    )
+    assert latency(double_buffered(ENVISE, True), workload).steps[0].tiles_s == pytest.approx(
+        4 * max(symbols_s, write_s)
+    )
 
 
 def test_a_product_takes_as_long_as_its_slowest_part():
@@ -75,14 +93,14 @@ def test_decode_at_batch_one_is_bound_by_memory():
 
 def test_a_product_left_digital_runs_at_the_digital_rate():
     step = latency(ENVISE, only(Product("p", "activation", 2, 10, 20, 30, trips=4, on_chip=False))).steps[0]
-    assert step.digital_s == pytest.approx(4 * 2 * 6000 / 5e12)
+    assert step.digital_s == pytest.approx(4 * 2 * 6000 / ENVISE.digital.macs_per_s)
     assert step.optics_s == 0
 
 
 def test_steps_add_up_and_vector_work_comes_last():
     found = latency(ENVISE, only(Product("p", "weight", 1, 10, 20, 30), vector=(VectorWork("softmax", 2000),)))
     assert [step.name for step in found.steps] == ["p", "vector work"]
-    assert found.steps[1].vector_s == pytest.approx(2000 / 2e12)
+    assert found.steps[1].vector_s == pytest.approx(2000 / ENVISE.digital.vector_operations_per_s)
     assert found.seconds == found.steps[0].seconds + found.steps[1].seconds
     assert sum(found.by_bound_s.values()) == pytest.approx(found.seconds)
 
@@ -101,7 +119,31 @@ def test_gradient_of_the_time_with_respect_to_the_clock_is_that_of_the_optical_p
         return latency(eqx.tree_at(lambda c: c.tile.clock_hz, ENVISE, clock_hz), workload).seconds
 
     optics_s = sum(step.optics_s for step in latency(ENVISE, workload).steps if step.bound_by in (OPTICS, RELOAD))
-    assert float(jax.grad(seconds)(0.5e9)) == pytest.approx(-optics_s / 0.5e9, rel=1e-5)
+    assert float(jax.grad(seconds)(ENVISE.clock_hz)) == pytest.approx(-optics_s / ENVISE.clock_hz, rel=1e-5)
+
+
+LEAVES = [
+    lambda c: c.memory.dram_bandwidth_bits_per_s,
+    lambda c: c.digital.vector_operations_per_s,
+    lambda c: c.digital.macs_per_s,
+    lambda c: c.tile.clock_hz,
+]
+
+
+@pytest.mark.parametrize("leaf", LEAVES)
+def test_a_model_of_405_billion_parameters_is_priced_and_differentiated(leaf):
+    """Its counts exceed 2^31 by far, in every rate that they are divided by: seconds cannot grow with any rate."""
+    shape = DecoderShape(
+        vocab=128256, hidden=16384, layers=126, heads=128, kv_heads=8, head_dim=128, intermediate=53248
+    )
+    head = Product("lm_head", "weight", 1, 8192, 16384, 128256, on_chip=False)
+    run = ForwardPass(8, 1024)
+    workload = decoder_workload(shape, run, products=(*decoder_products(shape, run)[:-1], head))
+    chip = load_chip("neurophos-t100")
+    slope = jax.grad(lambda rate: latency(eqx.tree_at(leaf, chip, rate), workload).seconds)(leaf(chip))
+    assert math.isfinite(slope)
+    assert slope <= 0
+    assert all(baseline.latency(chip, workload).seconds > 0 for baseline in baselines().values())
 
 
 @pytest.mark.parametrize("register", [tile_reload, tile_powers])
