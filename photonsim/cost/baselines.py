@@ -103,9 +103,9 @@ class Board(AbstractBaseline):
         """See `AbstractBaseline.energy`; one line, since a board's power is rated as a whole."""
         check_capacity(self.name, workload, self.dram_capacity_bits)
         seconds = self.latency(chip, workload).seconds
-        line = Line(BOARD, MEMORY, "seconds", "board_power_w", "W", seconds, self.board_power_w)
+        line = Line(BOARD, MEMORY, "seconds", "board_power_w", seconds)
         limits = ("peak_ops_per_s", "utilisation", "dram_bandwidth_bits_per_s", "vector_operations_per_s")
-        return _bill(self, (BOARD,), (charge(line, self.sources, limits),), workload, seconds)
+        return _bill(self, (BOARD,), (charge(line, self, self.sources, limits),), workload, seconds)
 
 
 class ComputeFloor(AbstractBaseline):
@@ -132,17 +132,16 @@ class ComputeFloor(AbstractBaseline):
     def energy(self, chip: Chip, workload: Workload) -> Bill:
         """See `AbstractBaseline.energy`."""
         check_capacity(self.name, workload, chip.memory.dram_capacity_bits)
-        dram_j, vector_j = chip.memory.dram_j_per_bit, chip.digital.vector_operation_j
-        read, written, vector = workload.dram_read_bits, workload.dram_write_bits, workload.vector_operations
-        lines = (
-            Line(DRAM, MEMORY, "bits read", "memory.dram_j_per_bit", "J/bit", float(read), dram_j),
-            Line(DRAM, MEMORY, "bits written", "memory.dram_j_per_bit", "J/bit", float(written), dram_j),
-            Line(DIGITAL_PRODUCTS, ELECTRONICS, "MACs", "mac_j", "J", float(workload.macs), self.mac_j),
-            Line(VECTOR_UNIT, ELECTRONICS, "operations", "digital.vector_operation_j", "J", float(vector), vector_j),
+        read, written, operations = workload.dram_read_bits, workload.dram_write_bits, workload.vector_operations
+        beside = (
+            Line(DRAM, MEMORY, "bits read", "memory.dram_j_per_bit", float(read)),
+            Line(DRAM, MEMORY, "bits written", "memory.dram_j_per_bit", float(written)),
+            Line(VECTOR_UNIT, ELECTRONICS, "vector operations", "digital.vector_operation_j", float(operations)),
         )
-        charges = tuple(charge(line, self.sources + chip.sources) for line in lines)
+        own = charge(Line(DIGITAL_PRODUCTS, ELECTRONICS, "MACs", "mac_j", float(workload.macs)), self, self.sources)
+        charges = (own, *(charge(line, chip, chip.sources) for line in beside))
         seconds = self.latency(chip, workload).seconds
-        return _bill(self, (DRAM, DIGITAL_PRODUCTS, VECTOR_UNIT), charges, workload, seconds)
+        return _bill(self, (DIGITAL_PRODUCTS, DRAM, VECTOR_UNIT), charges, workload, seconds)
 
 
 def _product_steps(workload: Workload, macs_per_s, bandwidth_bits_per_s) -> list[Step]:

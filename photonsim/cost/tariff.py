@@ -5,12 +5,13 @@ whole pass; the part of it in which a core computes and the part in which it wai
 vector unit) are separate lines. `standby` is the share of that power a waiting core draws: 1 by default, as lasers and
 thermal locks are not switched within microseconds (*assumed*).
 
-A tile of another kind is a function registered under `tile_lines`.
+A line names its price by its path in the chip's description, and the unit of a price is the end of its name. A tile of
+another kind registers its own `tile_lines` and `tile_powers`.
 """
 
-from dataclasses import dataclass
 from functools import singledispatch
-from typing import NamedTuple
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 from photonsim.chip import Chip, Source
 from photonsim.cost.bill import CONVERTERS, ELECTRONICS, LASER_WALL_PLUG, MEMORY, OPTICAL_CORE, Charge
@@ -42,41 +43,41 @@ COMPONENTS = (
 )
 
 UNSOURCED = Source("no source given: set by the user or a default of the description", assumed=True)
+DERIVED = {"tile.laser.wall_power_w": ("tile.laser.power_w", "tile.laser.wall_plug_efficiency")}  # and its settings
+UNITS = {"_j_per_bit": "J/bit", "_j": "J", "_w": "W"}
 
 
-@dataclass(frozen=True)
-class Line:
-    """A row of the tariff: a `Charge` before its sources are looked up. Several settings may set one price."""
+class Line(NamedTuple):
+    """A row of the tariff. `times` is how often: events, bits, or seconds of a power, of which `share` is drawn."""
 
     component: str
     boundary: str
     what: str
-    price_names: str
-    price_unit: str
-    count: float
-    price: float
+    price_name: str
+    times: float
+    share: float = 1.0
 
 
 class Power(NamedTuple):
-    """Something that draws power in every core, in units of `per_core` pieces."""
+    """A power drawn by each of the `per_core` pieces of a core."""
 
     component: str
     boundary: str
     what: str
-    price_names: str
+    price_name: str
     per_core: int
-    power_w: float
 
 
 def charges(chip: Chip, events: EventCounts, seconds: float, standby: float) -> tuple[Charge, ...]:
     """The priced lines of counted events on a chip that is on for `seconds`."""
     computing_s = events.tile_cycles / chip.clock_hz
     waiting_s = chip.cores * seconds - computing_s
-    powered = [
-        line for power in tile_powers(chip.tile) for line in _power_lines(power, computing_s, waiting_s, standby)
-    ]
-    lines = [*powered, *tile_lines(chip.tile, events), *electronics_lines(chip, events, seconds)]
-    return tuple(charge(line, chip.sources) for line in lines)
+    lines: list[Line] = []
+    for power in tile_powers(chip.tile):
+        lines += _power_lines(power, computing_s, waiting_s, standby)
+    lines += tile_lines(chip.tile, events)
+    lines += electronics_lines(events, seconds)
+    return tuple(charge(line, chip, chip.sources) for line in lines)
 
 
 @singledispatch
@@ -93,92 +94,58 @@ def tile_powers(tile: AbstractTile) -> list[Power]:
 
 @tile_lines.register
 def _(tile: Crossbar, events: EventCounts) -> list[Line]:
-    modulated, detected = events.input_conversions, events.output_conversions
+    inputs, outputs = events.input_conversions, events.output_conversions
     return [
-        Line(
-            MODULATION,
-            OPTICAL_CORE,
-            "symbols modulated",
-            "tile.modulator.energy_j",
-            "J",
-            modulated,
-            tile.modulator.energy_j,
-        ),
-        Line(
-            MODULATION,
-            CONVERTERS,
-            "DAC conversions",
-            "tile.input_dac.energy_j",
-            "J",
-            modulated,
-            tile.input_dac.energy_j,
-        ),
-        Line(
-            WEIGHTS,
-            OPTICAL_CORE,
-            "cells written",
-            "tile.cell.write_energy_j",
-            "J",
-            events.weight_writes,
-            tile.cell.write_energy_j,
-        ),
-        Line(READOUT, CONVERTERS, "amplifier samples", "tile.receiver.energy_j", "J", detected, tile.receiver.energy_j),
-        Line(READOUT, CONVERTERS, "ADC conversions", "tile.adc.energy_j", "J", detected, tile.adc.energy_j),
+        Line(MODULATION, OPTICAL_CORE, "symbols modulated", "tile.modulator.energy_j", inputs),
+        Line(MODULATION, CONVERTERS, "DAC conversions", "tile.input_dac.energy_j", inputs),
+        Line(WEIGHTS, OPTICAL_CORE, "cells written", "tile.cell.write_energy_j", events.weight_writes),
+        Line(READOUT, CONVERTERS, "amplifier samples", "tile.receiver.energy_j", outputs),
+        Line(READOUT, CONVERTERS, "ADC conversions", "tile.adc.energy_j", outputs),
     ]
 
 
 @tile_powers.register
 def _(tile: Crossbar) -> list[Power]:
-    laser = "tile.laser.power_w, tile.laser.wall_plug_efficiency"
-    bias, hold, cells = tile.modulator.static_power_w, tile.cell.hold_power_w, tile.rows * tile.columns
     return [
-        Power(LASER, LASER_WALL_PLUG, "light", laser, 1, tile.laser.wall_power_w),
-        Power(MODULATION, OPTICAL_CORE, "modulator bias", "tile.modulator.static_power_w", tile.rows, bias),
-        Power(WEIGHTS, OPTICAL_CORE, "cells held", "tile.cell.hold_power_w", cells, hold),
+        Power(LASER, LASER_WALL_PLUG, "light", "tile.laser.wall_power_w", 1),
+        Power(MODULATION, OPTICAL_CORE, "modulator bias", "tile.modulator.static_power_w", tile.rows),
+        Power(WEIGHTS, OPTICAL_CORE, "cells held", "tile.cell.hold_power_w", tile.rows * tile.columns),
     ]
 
 
-def electronics_lines(chip: Chip, events: EventCounts, seconds: float) -> list[Line]:
+def electronics_lines(events: EventCounts, seconds: float) -> list[Line]:
     """What each event in the memories and the digital unit costs, and the package around them."""
-    e, digital, memory, dram = events, chip.digital, chip.memory, chip.memory.dram_j_per_bit
-    sram_read_j, sram_write_j = memory.sram_read_j_per_bit, memory.sram_write_j_per_bit
-    vector, vector_j = e.vector_operations, digital.vector_operation_j
-    overhead_w = chip.overhead_power_w
     return [
-        Line(SRAM, MEMORY, "bits read", "memory.sram_read_j_per_bit", "J/bit", e.sram_read_bits, sram_read_j),
-        Line(SRAM, MEMORY, "bits written", "memory.sram_write_j_per_bit", "J/bit", e.sram_write_bits, sram_write_j),
-        Line(DRAM, MEMORY, "bits read", "memory.dram_j_per_bit", "J/bit", e.dram_read_bits, dram),
-        Line(DRAM, MEMORY, "bits written", "memory.dram_j_per_bit", "J/bit", e.dram_write_bits, dram),
-        Line(
-            ACCUMULATION,
-            ELECTRONICS,
-            "partial sums added",
-            "digital.accumulate_j",
-            "J",
-            e.accumulations,
-            digital.accumulate_j,
-        ),
-        Line(
-            ACCUMULATION, ELECTRONICS, "scale operations", "digital.scale_j", "J", e.scale_operations, digital.scale_j
-        ),
-        Line(DIGITAL_PRODUCTS, ELECTRONICS, "digital MACs", "digital.mac_j", "J", e.digital_macs, digital.mac_j),
-        Line(VECTOR_UNIT, ELECTRONICS, "vector operations", "digital.vector_operation_j", "J", vector, vector_j),
-        Line(OVERHEAD, ELECTRONICS, "seconds", "overhead_power_w", "W", seconds, overhead_w),
+        Line(SRAM, MEMORY, "bits read", "memory.sram_read_j_per_bit", events.sram_read_bits),
+        Line(SRAM, MEMORY, "bits written", "memory.sram_write_j_per_bit", events.sram_write_bits),
+        Line(DRAM, MEMORY, "bits read", "memory.dram_j_per_bit", events.dram_read_bits),
+        Line(DRAM, MEMORY, "bits written", "memory.dram_j_per_bit", events.dram_write_bits),
+        Line(ACCUMULATION, ELECTRONICS, "partial sums added", "digital.accumulate_j", events.accumulations),
+        Line(ACCUMULATION, ELECTRONICS, "scale operations", "digital.scale_j", events.scale_operations),
+        Line(DIGITAL_PRODUCTS, ELECTRONICS, "digital MACs", "digital.mac_j", events.digital_macs),
+        Line(VECTOR_UNIT, ELECTRONICS, "vector operations", "digital.vector_operation_j", events.vector_operations),
+        Line(OVERHEAD, ELECTRONICS, "seconds", "overhead_power_w", seconds),
     ]
 
 
-def _power_lines(power: Power, computing_s: float, waiting_s: float, standby: float) -> tuple[Line, Line]:
+def _power_lines(power: Power, computing_s: float, waiting_s: float, standby: float) -> list[Line]:
     """Two lines of something that draws power in every core: while cores compute, and while they wait."""
-    component, boundary, what, names, per_core, power_w = power
-    return (
-        Line(component, boundary, f"seconds of {what}, computing", names, "W", per_core * computing_s, power_w),
-        Line(component, boundary, f"seconds of {what}, waiting", names, "W", per_core * waiting_s, standby * power_w),
-    )
+    component, boundary, what, price_name, per_core = power
+    return [
+        Line(component, boundary, f"seconds of {what}, computing", price_name, per_core * computing_s),
+        Line(component, boundary, f"seconds of {what}, waiting", price_name, per_core * waiting_s, standby),
+    ]
 
 
-def charge(line: Line, sources: tuple[tuple[str, Source], ...], limits: tuple[str, ...] = ()) -> Charge:
-    """A line with the sources of its price, and of the `limits` that its count rests on."""
-    check_number(line.price_names, line.price, at_least=0.0)
+def charge(line: Line, owner: Any, sources: tuple[tuple[str, Source], ...], limits: tuple[str, ...] = ()) -> Charge:
+    """A line at the price that `owner` (a chip, a baseline) has under its name, with the sources of that price.
+
+    `limits` are further settings of the owner that the count rests on.
+    """
+    price = attrgetter(line.price_name)(owner)
+    check_number(line.price_name, price, at_least=0.0)
+    unit = next(unit for ending, unit in UNITS.items() if line.price_name.endswith(ending))
     known = dict(sources)
-    named = tuple((name, known.get(name, UNSOURCED)) for name in (*line.price_names.split(", "), *limits))
-    return Charge(line.component, line.boundary, line.what, line.price_unit, named, line.count, line.price)
+    settings = (*DERIVED.get(line.price_name, (line.price_name,)), *limits)
+    named = tuple((name, known.get(name, UNSOURCED)) for name in settings)
+    return Charge(line.component, line.boundary, line.what, unit, named, line.times, line.share * price)

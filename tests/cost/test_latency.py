@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import cast
 
 import equinox as eqx
 import jax
@@ -28,8 +29,7 @@ from photonsim.errors import PhotonsimError
 from photonsim.tiles import Crossbar
 
 ENVISE = load_chip("lightmatter-envise-2025")
-TILE = ENVISE.tile
-assert isinstance(TILE, Crossbar)
+TILE = cast(Crossbar, ENVISE.tile)
 SHAPE = DecoderShape(vocab=500, hidden=96, layers=3, heads=6, kv_heads=2, head_dim=16, intermediate=200)
 
 
