@@ -1,0 +1,93 @@
+"""A site: one matrix product of a model, with a name, a shape, and the operand a chip would be programmed with."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import jax
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from photonsim.swap.naming import layer_index
+from photonsim.swap.provenance import Address
+
+WEIGHT = "weight"  # activations times a weight
+ACTIVATION = "activation"  # activations times activations, such as QKᵀ and AV
+FOLDED = "folded"  # weights and constants alone: the product belongs to the weights, not to the run
+KINDS = (WEIGHT, ACTIVATION)
+
+
+class AbstractMatmulUnit(Protocol):
+    """What the swap asks of a chip. Every method also takes one leading batch axis, `matmul` then an array of keys."""
+
+    def program(self, w: Float[Array, "*b k n"]) -> Any:
+        """Write a matrix into the unit's tiles."""
+        ...
+
+    def compact(self, programmed: Any) -> Any:
+        """The same tiles, stored narrowly for reuse."""
+        ...
+
+    def matmul(
+        self, x: Float[Array, "*b m k"], programmed: Any, key: PRNGKeyArray, engine: str = "auto", row_offset: Any = 0
+    ) -> Float[Array, "*b m n"]:
+        """`x @ w` as the unit answers it."""
+        ...
+
+
+@dataclass(frozen=True)
+class Site:
+    """One matrix product: `batch` products `(m, k) @ (k, n)`, executed `trips` times.
+
+    - `name`: unique and stable, see `photonsim.swap.naming`; `kind`: `weight`, `activation` or `folded`.
+    - `m`, `k`, `n`: shape with the programmed operand on the right. A ragged product (mixture of experts) has one
+      product per expert, `m` being the mean number of rows rounded up; `ragged_rows` is their exact sum.
+    - `trips`: product of the lengths of the scans around it. `dynamic`: inside a `while` or `cond`, whose course is
+      known only at run time; counted as one trip, or as taken.
+    - `paths`: parameters the programmed operand is made of. `tile_operand`: which operand that is.
+    - `known`: whether that operand follows from the parameters alone, and can be programmed once; `loops`: the scans
+      over whose trips it then varies.
+    - `obstacle`: why no chip can take the product, or `None`.
+    - `name_stack`: JAX's own name for the place; `address`: that of its equation.
+    """
+
+    name: str
+    kind: str
+    primitive: str
+    batch: int
+    m: int
+    k: int
+    n: int
+    trips: int
+    dynamic: bool
+    paths: tuple[str, ...]
+    tile_operand: int
+    known: bool
+    loops: tuple[Address, ...]
+    obstacle: str | None
+    name_stack: str
+    dtypes: tuple[str, ...]
+    address: Address
+    ragged_rows: int | None = None
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates, all trips together."""
+        rows = self.batch * self.m if self.ragged_rows is None else self.ragged_rows
+        return rows * self.k * self.n * self.trips
+
+    @property
+    def layer(self) -> int | None:
+        """Index of the layer, where the name has one."""
+        return layer_index(self.name)
+
+
+def site_key(key: PRNGKeyArray, name: str) -> PRNGKeyArray:
+    """Noise key of a site: `key` folded with both halves of a 64-bit hash of the site's name."""
+    digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
+    first, second = (int.from_bytes(half, "big") for half in (digest[:4], digest[4:]))
+    return jax.random.fold_in(jax.random.fold_in(key, first), second)
+
+
+def batch_keys(key: PRNGKeyArray, batch: int) -> PRNGKeyArray:
+    """Keys of the elements of a batched product: element b has `fold_in(key, b)`."""
+    return jax.vmap(lambda b: jax.random.fold_in(key, b))(jax.numpy.arange(batch))
