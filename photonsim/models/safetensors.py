@@ -73,7 +73,7 @@ def _config(description: dict[str, Any], folder: Path) -> LlamaConfig:
             num_hidden_layers=description["num_hidden_layers"],
             num_attention_heads=heads,
             num_key_value_heads=description.get("num_key_value_heads") or heads,
-            head_dim=description.get("head_dim") or description["hidden_size"] // heads,
+            head_dim=description.get("head_dim") or _head_dim(description["hidden_size"], heads, folder),
             max_position_embeddings=description.get("max_position_embeddings", 2048),
             rope_theta=_rotary(description).get("rope_theta", description.get("rope_theta", 10_000.0)),
             rms_norm_eps=description.get("rms_norm_eps", 1e-6),
@@ -81,6 +81,15 @@ def _config(description: dict[str, Any], folder: Path) -> LlamaConfig:
         )
     except KeyError as error:
         raise PhotonsimError(f"{folder / 'config.json'} lacks {error.args[0]}: download it again.") from error
+
+
+def _head_dim(hidden_size: Any, heads: Any, folder: Path) -> int:
+    try:
+        return hidden_size // heads
+    except (TypeError, ZeroDivisionError) as error:
+        raise PhotonsimError(
+            f"{folder / 'config.json'} gives no head_dim, and hidden_size {hidden_size!r} over {heads!r} heads is none."
+        ) from error
 
 
 def _rotary(description: dict[str, Any]) -> dict[str, Any]:

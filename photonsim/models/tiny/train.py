@@ -18,7 +18,7 @@ import numpy as np
 import optax
 from jax import numpy as jnp
 from safetensors.numpy import save_file
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from photonsim.models.llama import LlamaConfig, llama, parameter_shapes
 from photonsim.models.text import sample_text
@@ -39,6 +39,7 @@ BATCH = 8
 CONTEXT = CONFIG.max_position_embeddings
 PEAK_LEARNING_RATE = 4e-3
 SEED = 2021
+ASCII_PUNCTUATION = {"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "--"}
 
 
 def training_text(folder: Path) -> list[str]:
@@ -48,8 +49,12 @@ def training_text(folder: Path) -> list[str]:
 
 
 def train_tokenizer(texts: list[str]) -> Tokenizer:
-    """A byte-level byte-pair encoding: the 256 bytes, so that any text can be written, and the commonest pairs."""
+    """A byte-level byte-pair encoding: the 256 bytes, so that any text can be written, and the commonest pairs.
+
+    The transcripts of the training years write quotes and dashes in ASCII; later ones are brought to the same form.
+    """
     tokenizer = Tokenizer(models.BPE())
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Replace(*pair) for pair in ASCII_PUNCTUATION.items()])
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
@@ -99,11 +104,14 @@ def train(params: dict[str, jax.Array], tokens: np.ndarray, steps: int) -> dict[
 
 
 def held_out_report(params: dict[str, jax.Array], tokenizer: Tokenizer) -> str:
-    """Perplexity per token and bits per byte on the address of 2021, in windows that do not overlap."""
-    text = sample_text()
+    """Perplexity per token and bits per byte of the text as it is tokenized, on the address of 2021.
+
+    Windows of `CONTEXT` tokens predict the token after each of theirs, so that every token but the first counts once.
+    """
+    text = tokenizer.normalizer.normalize_str(sample_text())
     tokens = np.array(tokenizer.encode(text).ids)
-    windows = tokens[: len(tokens) // CONTEXT * CONTEXT].reshape(-1, CONTEXT)
-    loss = float(jax.jit(mean_loss)(params, windows))
+    starts = np.arange(0, len(tokens) - CONTEXT, CONTEXT)
+    loss = float(jax.jit(mean_loss)(params, tokens[starts[:, None] + np.arange(CONTEXT + 1)]))
     bits_per_byte = loss / math.log(2) * len(tokens) / len(text.encode())
     return f"held-out perplexity {math.exp(loss):.2f} per token, {bits_per_byte:.3f} bits per byte"
 
