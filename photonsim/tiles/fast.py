@@ -1,15 +1,57 @@
-"""The tiles of `partial_sums.py` through the compiled kernel of `photonsim_kernels`, where the platform has one."""
+"""The tiles of `partial_sums.py` through the compiled kernel of `photonsim_kernels`: the same numbers, on CPU, many times faster.
+
+The kernel is called from inside jit-compiled JAX as a typed FFI handler: no copy, no Python at run time. Where this
+jaxlib speaks another version of the interface, a Python callback takes its place and a notice says so. On other
+platforms, the definition itself runs. Gradients are those of the definition (straight through every rounding).
+"""
+
+import ctypes
+import functools
+import re
+import warnings
+from pathlib import Path
 
 import jax
+import numpy as np
 from jax import numpy as jnp
 from jaxtyping import Array, Float, UInt32
 
 from photonsim.tiles.partial_sums import Programmed, Readout, analog_matmul
 
+TARGET = "photonsim_crossbar"
+
 
 def fast_engine_available() -> tuple[bool, str]:
-    """Whether products go through the compiled kernel, and if not, why."""
-    return False, "the compiled kernel is not registered with XLA"
+    """Whether products on the CPU go through the compiled kernel, and how, or why not."""
+    registered, how = _register()
+    return registered, how
+
+
+@functools.cache
+def _register() -> tuple[bool, str]:
+    """Tell XLA about the kernel, once."""
+    version = _ffi_major_version()
+    try:
+        from photonsim_kernels import xla_ffi
+    except Exception as error:  # numba that does not fit this Python or processor: any error it likes
+        return False, f"the kernels do not load here ({type(error).__name__}: {error})"
+    if version != xla_ffi.SUPPORTED_MAJOR or ctypes.sizeof(ctypes.c_void_p) != 8:
+        return False, f"this jaxlib's FFI has major version {version}, and the kernels speak {xla_ffi.SUPPORTED_MAJOR}"
+    new_capsule = ctypes.pythonapi.PyCapsule_New
+    new_capsule.restype, new_capsule.argtypes = ctypes.py_object, (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
+    capsule = new_capsule(xla_ffi.crossbar_handler.address, None, None)
+    jax.ffi.register_ffi_target(TARGET, capsule, platform="cpu", api_version=1)
+    return True, "compiled Numba kernel, called by XLA"
+
+
+def _ffi_major_version() -> int | None:
+    """Major version of XLA's FFI, from the header that jaxlib ships; `None` where there is no such header."""
+    try:
+        header = (Path(jax.ffi.include_dir()) / "xla/ffi/api/c_api.h").read_text()
+    except (OSError, AttributeError):
+        return None
+    match = re.search(r"#define XLA_FFI_API_MAJOR (\d+)", header)
+    return int(match.group(1)) if match else None
 
 
 def analog_matmul_fast(
@@ -20,12 +62,83 @@ def analog_matmul_fast(
     key_data: UInt32[Array, "*b 2"],
     row_offset: UInt32[Array, ""] | int = 0,
 ) -> Float[Array, "*b m n"]:
-    """`analog_matmul`, also with one leading batch axis on `x`, `programmed` and `key_data`."""
-    row_offset = jnp.asarray(row_offset).astype(jnp.uint32)
+    """`analog_matmul`, also with one leading batch axis on `x`, `programmed` and `key_data`.
 
-    def one(x, programmed, key_data):
+    Anything that is not float32 is cast first, and the answer is float32.
+    """
+    programmed = jax.tree.map(_as_kernel_number, programmed)
+    common_mode_codes = jnp.asarray(common_mode_codes, jnp.float32)
+    row_offset = jnp.asarray(row_offset).astype(jnp.uint32)
+    return _product(readout, x.astype(jnp.float32), programmed, common_mode_codes, key_data, row_offset)
+
+
+def _as_kernel_number(values: Array) -> Array:
+    return values if values.dtype in (jnp.int8, jnp.int16) else values.astype(jnp.float32)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _product(readout, x, programmed, common_mode_codes, key_data, row_offset):
+    operands = (x, programmed, common_mode_codes, key_data, row_offset)
+    return jax.lax.platform_dependent(
+        *operands, cpu=functools.partial(_call_kernel, readout), default=functools.partial(_definition, readout)
+    )
+
+
+def _definition(readout, x, programmed, common_mode_codes, key_data, row_offset):
+    """`analog_matmul` over the batch axis, if there is one."""
+
+    def one(operands):
+        x, programmed, key_data = operands
         return analog_matmul(x, programmed, readout, common_mode_codes, key_data, row_offset)
 
-    if x.ndim == 2:
-        return one(x, programmed, key_data)
-    return jax.lax.map(lambda operands: one(*operands), (x, programmed, key_data))
+    operands = (x, programmed, key_data)
+    return one(operands) if x.ndim == 2 else jax.lax.map(one, operands)
+
+
+def _call_kernel(readout, x, programmed, common_mode_codes, key_data, row_offset):
+    """One call of the kernel for all batch elements."""
+    offset = jax.lax.bitcast_convert_type(row_offset, jnp.int32)
+    operands = (
+        x,
+        programmed.levels,
+        programmed.gain,
+        programmed.offset,
+        programmed.noise_variance,
+        programmed.shot_variance,
+        programmed.scale,
+        key_data,
+        _with_batch_axis(common_mode_codes[None], x),
+        _with_batch_axis(jnp.stack([*_settings(readout), offset]), x),
+    )
+    result = jax.ShapeDtypeStruct((*x.shape[:-1], programmed.levels.shape[-1]), jnp.float32)
+    if _register()[0]:
+        return jax.ffi.ffi_call(TARGET, result, vmap_method="expand_dims")(*operands)
+    return _call_back(result, operands)
+
+
+def _with_batch_axis(values: Array, x: Array) -> Array:
+    return values if x.ndim == 2 else values[None]
+
+
+def _settings(readout: Readout) -> list[np.int32]:
+    flags = (readout.noise, readout.shot_noise, readout.common_mode)
+    return [np.int32(v) for v in (readout.input_bits or 0, readout.adc_bits or 0, readout.columns, *flags)]
+
+
+def _call_back(result, operands):
+    from photonsim_kernels.crossbar import crossbar_matmul
+
+    warnings.warn(f"The fast engine goes through Python: {_register()[1]}.", stacklevel=2)
+    return jax.pure_callback(crossbar_matmul, result, *operands, vmap_method="expand_dims")
+
+
+def _forward(readout, *operands):
+    return _product(readout, *operands), operands
+
+
+def _backward(readout, operands, cotangent):
+    _, gradient = jax.vjp(functools.partial(_definition, readout), *operands)
+    return gradient(cotangent)
+
+
+_product.defvjp(_forward, _backward)

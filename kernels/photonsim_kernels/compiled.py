@@ -1,0 +1,98 @@
+"""How our functions are compiled: one decorator, so that the choices and their prices stand in one place.
+
+- The compiled code is kept on disk, since compiling takes many seconds. The folder is `NUMBA_CACHE_DIR` if that is set,
+  else the user's cache folder; where neither can be written, nothing is kept and each process compiles anew. Numba
+  looks only at the file of the function itself when it decides whether its code is stale, so the folder's name carries
+  a digest of the whole package.
+- `nogil`: XLA's and Python's threads run side by side.
+- No `fastmath` anywhere: a number must not depend on how a compiler may reassociate it. Where a multiplication and an
+  addition are to become one instruction, the code says so (`simd.py`).
+- `error_model="numpy"`: a division by zero gives infinity, not an exception that a handler cannot raise.
+"""
+
+import functools
+import hashlib
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import numba
+
+# Cached code of a parallel function crashes when it is loaded before the threading layer is: so load the layer first.
+numba.get_num_threads()
+
+
+def _source_digest() -> str:
+    digest = hashlib.sha256()
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _user_cache_folder() -> Path:
+    if os.environ.get("NUMBA_CACHE_DIR"):
+        return Path(os.environ["NUMBA_CACHE_DIR"])
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+
+
+@functools.cache
+def cache_folder() -> Path | None:
+    """Where compiled code is kept; `None` where no folder can be written."""
+    try:
+        folder = _user_cache_folder() / "photonsim" / f"kernels-{_source_digest()}"
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except (OSError, RuntimeError):  # RuntimeError: a user without a home
+        return None
+
+
+def _cached(decorate):
+    """Apply a Numba decorator with our folder as its cache, and leave Numba's own setting as it was."""
+    folder = cache_folder()
+    if folder is None:
+        return decorate(cache=False)
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(folder)
+    try:
+        return decorate(cache=True)
+    finally:
+        numba.config.CACHE_DIR = before
+
+
+def compiled(function=None, **options):
+    """`numba.njit` with the choices above."""
+    if function is None:
+        return functools.partial(compiled, **options)
+    return _cached(lambda cache: numba.njit(cache=cache, nogil=True, error_model="numpy", **options)(function))
+
+
+def compiled_callback(signature):
+    """`numba.cfunc` with the choices above: a function that C can call."""
+    return lambda function: _cached(lambda cache: numba.cfunc(signature, nopython=True, cache=cache)(function))
+
+
+@functools.cache
+def threads_may_overlap() -> bool:
+    """Whether two threads may run parallel kernels at once: Numba's own `workqueue` layer aborts the process instead."""
+    numba.get_num_threads()
+    _start_threads()
+    return numba.threading_layer() != "workqueue"
+
+
+@functools.cache
+def _start_threads() -> None:
+    _touch_in_parallel(2)
+
+
+@compiled(parallel=True)
+def _touch_in_parallel(count):
+    total = 0
+    for i in numba.prange(count):
+        total += i
+    return total

@@ -1,0 +1,100 @@
+"""Vector code for Numba: 8 lanes of 32 bits, written out as LLVM instructions.
+
+Numba leaves vectorising to LLVM, which does well on simple loops and badly on a register-tiled matrix product. The
+functions here emit vector instructions directly, from inside a `numba.extending.intrinsic`. LLVM lowers them to whatever
+the processor has (AVX2, two halves on SSE or NEON).
+
+Each takes and returns *lists* of vectors, one per row that is worked on: the instructions of the rows alternate, so that
+a processor which waits for one row's result has the others to go on with.
+"""
+
+from llvmlite import ir
+from numba.core import cgutils
+
+LANES = 8
+FLOAT, INT, LONG = ir.FloatType(), ir.IntType(32), ir.IntType(64)
+FLOATS, INTS, PAIRS = ir.VectorType(FLOAT, LANES), ir.VectorType(INT, LANES), ir.VectorType(ir.IntType(16), 2 * LANES)
+
+
+def floats(value: float):
+    """A constant in every lane."""
+    return ir.Constant(FLOATS, [float(value)] * LANES)
+
+
+def ints(value: int):
+    """A constant in every lane; negative and unsigned values share the two's complement."""
+    return ir.Constant(INTS, [value & 0xFFFFFFFF] * LANES)
+
+
+def lane_numbers():
+    """0, 1 … 7."""
+    return ir.Constant(INTS, list(range(LANES)))
+
+
+def splat(builder, scalar):
+    """A run-time scalar in every lane."""
+    kind = ir.VectorType(scalar.type, LANES)
+    single = builder.insert_element(ir.Constant(kind, ir.Undefined), scalar, ir.Constant(INT, 0))
+    return builder.shuffle_vector(single, ir.Constant(kind, ir.Undefined), ir.Constant(INTS, [0] * LANES))
+
+
+def load(builder, address, kind, offset=0):
+    """A value of `kind` at a byte address (an integer) plus an offset (an integer, or an LLVM value)."""
+    return builder.load(_pointer(builder, address, kind, offset), align=2, typ=kind)
+
+
+def store(builder, value, address, offset=0):
+    """Write `value` at a byte address plus an offset."""
+    builder.store(value, _pointer(builder, address, value.type, offset), align=2)
+
+
+def _pointer(builder, address, kind, offset):
+    if isinstance(offset, int):
+        offset = ir.Constant(LONG, offset)
+    return builder.inttoptr(builder.add(address, offset), kind.as_pointer())
+
+
+def call(builder, name, result, *operands):
+    """The result (of type `result`) of the LLVM intrinsic `name`."""
+    signature = ir.FunctionType(result, [operand.type for operand in operands])
+    return builder.call(cgutils.get_or_insert_function(builder.module, signature, name), operands)
+
+
+def multiply_add(builder, a, b, c):
+    """a · b + c, rounded once where the processor has a fused instruction: what XLA's compiler makes of it too."""
+    return call(builder, "llvm.fmuladd.v8f32", FLOATS, a, b, c)
+
+
+def square_root(builder, a):
+    """IEEE square root."""
+    return call(builder, "llvm.sqrt.v8f32", FLOATS, a)
+
+
+def round_to_even(builder, a):
+    """Nearest integer, ties to even."""
+    return call(builder, "llvm.rint.v8f32", FLOATS, a)
+
+
+def rotate_left(builder, a, bits: int):
+    """Rotate each lane's 32 bits."""
+    return call(builder, "llvm.fshl.v8i32", INTS, a, a, ints(bits))
+
+
+def clip(builder, a, limit):
+    """`a` within ±limit; a NaN stays one."""
+    low = builder.fneg(limit)
+    a = builder.select(builder.fcmp_ordered("<", a, low), low, a)
+    return builder.select(builder.fcmp_ordered(">", a, limit), limit, a)
+
+
+def keep_apart(builder):
+    """Leave the function being written out of line: vector code is long, and LLVM would optimise each copy of it."""
+    builder.function.attributes.add("noinline")
+
+
+def polynomial(builder, xs, coefficients):
+    """Σ_i coefficients[i] x^i of each x, by Horner's rule."""
+    values = [floats(coefficients[-1])] * len(xs)
+    for coefficient in coefficients[-2::-1]:
+        values = [multiply_add(builder, v, x, floats(coefficient)) for v, x in zip(values, xs, strict=True)]
+    return values
