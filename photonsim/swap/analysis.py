@@ -13,7 +13,7 @@ from typing import Any
 from jax import numpy as jnp
 
 from photonsim.swap.equations import CALLS, Environment, called, inner_equations, opened
-from photonsim.swap.naming import UniqueNames, activation_name, constant_name, weight_name
+from photonsim.swap.naming import UniqueNames, activation_name, constant_name, folded_name, weight_name
 from photonsim.swap.products import PRODUCTS, AbstractProduct
 from photonsim.swap.provenance import CONSTANT, Address, Origin, Provenance, choice, join
 from photonsim.swap.site import ACTIVATION, FOLDED, WEIGHT, Site
@@ -170,7 +170,7 @@ class _Walk:
         left, right = operands[:2]
         if left.known and right.known:
             self.note(
-                eqn, PRODUCTS[eqn.primitive.name](eqn), FOLDED, weight_name(left.paths | right.paths), right, place
+                eqn, PRODUCTS[eqn.primitive.name](eqn), FOLDED, folded_name(left.paths | right.paths), right, place
             )
             return join(left, right)
         product = PRODUCTS[eqn.primitive.name](eqn, _tile_operand(eqn, left, right))

@@ -2,9 +2,10 @@
 
 A weight product is called after the parameter it reads, as the checkpoint spells it, such as
 `model.layers.0.mlp.up_proj.weight`. One that reads several fused parameters shows the part in which their names differ,
-`layers.0.attn.{k,q,v}.weight`. A product of two activations takes what the nearest weight products above it have in common, so that both products of an
-attention layer come out as `model.layers.0.self_attn:product` (QKᵀ) and `model.layers.0.self_attn:product#1` (AV). A
-second product of the same name gets `#1`, the next `#2`, in the order of evaluation.
+`layers.0.attn.{k,q,v}.weight`. A product of two activations takes what the nearest weight products above it have in
+common, so that both products of an attention layer come out as `model.layers.0.self_attn:product` (QKᵀ) and
+`model.layers.0.self_attn:product#1` (AV). A second product of the same name gets `#1`, the next `#2`, in the order of
+evaluation.
 """
 
 import collections
@@ -54,6 +55,11 @@ def activation_name(upstream: Collection[str]) -> str:
 def constant_name(upstream: Collection[str]) -> str:
     """Name of a product of an activation with a constant, such as a matrix of ones, by the weight products above it."""
     return _below(upstream, "constant")
+
+
+def folded_name(paths: Collection[str]) -> str:
+    """Name of a product of weights, which the parameters alone determine."""
+    return f"{weight_name(paths)}:folded" if paths else "constant:folded"
 
 
 def _below(upstream: Collection[str], what: str) -> str:
