@@ -11,6 +11,7 @@ Quantised weights are expanded to the float32 values that they stand for. Those,
 are the weights that every result here refers to.
 """
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,22 +46,27 @@ CONTROL_TOKEN = 3  # llama.cpp's LLAMA_TOKEN_TYPE_CONTROL: matched whole in a te
 def load_gguf(path: str | Path, name: str | None = None) -> Model:
     """The model of one `.gguf` file, called `name` or else after the file. One tensor is expanded at a time."""
     path = Path(path)
-    reader = _open(path)
-    try:
+    with _damage_as_a_sentence(path):
+        reader = gguf.GGUFReader(path)
         metadata = _metadata(reader)
-        config = _config(metadata, tied=all(tensor.name != "output.weight" for tensor in reader.tensors), path=path)
+        tied = all(tensor.name != "output.weight" for tensor in reader.tensors)
+        config = _config(metadata, tied, path)
         tokenizer = _tokenizer(metadata, path)
-    except KeyError as error:
-        raise PhotonsimError(f"{path} lacks the metadata {error.args[0]}: convert the model to GGUF again.") from error
     params = collect_params(_tensors(reader, config, path), config, path)
     return Model(name or path.stem, config, params, tokenizer, sha256_of([path]))
 
 
-def _open(path: Path) -> gguf.GGUFReader:
+@contextlib.contextmanager
+def _damage_as_a_sentence(path: Path) -> Iterator[None]:
+    """Whatever reading a file's head raises, as a `PhotonsimError`."""
     try:
-        return gguf.GGUFReader(path)
+        yield
+    except PhotonsimError:
+        raise
     except OSError as error:
         raise PhotonsimError(f"Cannot read {path}: {error.strerror}.") from error
+    except KeyError as error:
+        raise PhotonsimError(f"{path} lacks the metadata {error.args[0]}: convert the model to GGUF again.") from error
     except Exception as error:  # the reader slices a memory map, and fails in as many ways as a file can be wrong
         raise PhotonsimError(
             f"{path} is not a complete GGUF file (truncated or corrupt): copy or download it again."

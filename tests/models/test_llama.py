@@ -38,8 +38,8 @@ def random_params(config: LlamaConfig) -> dict[str, jax.Array]:
 run = jax.jit(llama, static_argnums=2)
 
 
-def random_tokens(config: LlamaConfig, batch: int, length: int) -> np.ndarray:
-    return np.random.default_rng(1).integers(0, config.vocab_size, (batch, length)).astype(np.int32)
+def random_tokens(config: LlamaConfig, batch: int, length: int) -> jax.Array:
+    return jnp.array(np.random.default_rng(1).integers(0, config.vocab_size, (batch, length)), jnp.int32)
 
 
 @pytest.mark.parametrize("tied", [True, False])
@@ -53,7 +53,7 @@ def test_logits_are_those_of_transformers(tied):
         weights["lm_head.weight"] = weights["model.embed_tokens.weight"]
     twin.load_state_dict(weights)
     with torch.no_grad():
-        expected = twin(torch.tensor(tokens).long()).logits.numpy()
+        expected = twin(torch.tensor(np.asarray(tokens)).long()).logits.numpy()
     logits = np.asarray(run(params, tokens, config))
     assert logits.dtype == np.float32
     assert logits.std() > 1  # else a tolerance of 1e-3 would say little
@@ -62,8 +62,7 @@ def test_logits_are_those_of_transformers(tied):
 
 def test_a_later_token_changes_no_earlier_logits():
     params, tokens = random_params(SMALL), random_tokens(SMALL, 1, 20)
-    other = tokens.copy()
-    other[0, 12] = (tokens[0, 12] + 1) % SMALL.vocab_size
+    other = tokens.at[0, 12].set((tokens[0, 12] + 1) % SMALL.vocab_size)
     before, after = np.asarray(run(params, tokens, SMALL)), np.asarray(run(params, other, SMALL))
     np.testing.assert_array_equal(before[0, :12], after[0, :12])
     assert (np.abs(before[0, 12:] - after[0, 12:]).max(axis=-1) > 1e-3).all()
@@ -132,7 +131,7 @@ def test_the_loss_has_a_finite_gradient_in_every_parameter():
 @pytest.mark.parametrize("shape", [(10,), (1, 65), (1, 0)])
 def test_tokens_of_a_wrong_shape_are_refused(shape):
     with pytest.raises(PhotonsimError, match=r"takes \(batch, length\) with a length from 1 to 64"):
-        llama(random_params(SMALL), np.zeros(shape, np.int32), SMALL)
+        llama(random_params(SMALL), jnp.zeros(shape, jnp.int32), SMALL)
 
 
 @pytest.mark.parametrize(
