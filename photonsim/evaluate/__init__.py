@@ -1,1 +1,7 @@
+"""A model on a chip, measured: accuracy on a text, an error budget, and the bill."""
 
+from photonsim.evaluate.budget import Effect as Effect
+from photonsim.evaluate.budget import error_budget as error_budget
+from photonsim.evaluate.perplexity import TokenScores as TokenScores
+from photonsim.evaluate.run import Result as Result
+from photonsim.evaluate.run import run as run

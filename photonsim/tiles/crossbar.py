@@ -13,6 +13,8 @@ Intensities are positive. Signs travel on differential rails: a value is light o
 photocurrents are subtracted, and the shot noise is that of all the light on both.
 """
 
+import functools
+
 import equinox as eqx
 import jax
 from jax import numpy as jnp
@@ -118,6 +120,7 @@ class Crossbar(AbstractTile):
 
     # Numbers
 
+    @functools.partial(jax.jit, static_argnames="cores")
     def program(self, w: Float[Array, "*b k n"], cores: int = 1) -> Programmed:
         """Quantise (k, n) weights block by block and column by column, and set the readout of each.
 

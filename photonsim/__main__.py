@@ -1,0 +1,3 @@
+from photonsim.cli import main
+
+main()

@@ -1,0 +1,153 @@
+"""`photonsim`: a model through a chip, from the command line.
+
+Input that cannot be right ends with one sentence on the error stream and the exit code 2.
+"""
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import jax
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from photonsim import __version__
+from photonsim.chip import Chip, load_chip, override, preset_names
+from photonsim.chip.description import parse_assignment
+from photonsim.errors import PhotonsimError
+from photonsim.evaluate import run as run_model
+from photonsim.evaluate.run import versions
+from photonsim.models import available, load, read_text, sample_text
+from photonsim.report import check_writable, chip_tables, chips_table, run_tables, save_run_figure, write_json
+from photonsim.swap import parse_rule
+from photonsim.tiles import ENGINES, fast_engine_available
+
+app = typer.Typer(
+    help="Would an optical chip run my transformer, how accurately, and for how many joules?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+Setting = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting of the chip.")]
+
+
+def main() -> None:
+    """Entry point: run the command, and turn a `PhotonsimError` into its sentence and exit code 2."""
+    try:
+        app()
+    except PhotonsimError as error:
+        Console(stderr=True, soft_wrap=True, highlight=False).print(f"photonsim: {error}", markup=False)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+@app.command()
+def run(
+    model: Annotated[str, typer.Option(help="A model's name, a .gguf file, or a folder with safetensors.")] = "tiny",
+    chip: Annotated[str, typer.Option(help="A preset's name, or a chip's .toml file.")] = "lightmatter-envise-2025",
+    text: Annotated[Path | None, typer.Option(help="A UTF-8 text; without it, the address that ships with us.")] = None,
+    tokens: Annotated[int, typer.Option(help="Tokens of the text to use.")] = 2048,
+    context: Annotated[
+        int | None, typer.Option(help="Tokens of a window. [default: 512, or what the model takes]")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0,
+    settings: Setting = None,
+    rule: Annotated[
+        list[str] | None, typer.Option(metavar="PATTERN=ACTION", help="Where products go, e.g. 'model.embed*=digital'.")
+    ] = None,
+    strict: Annotated[bool, typer.Option(help="Refuse products that stay digital without a rule.")] = False,
+    engine: Annotated[str, typer.Option(help=f"{', '.join(ENGINES)}.")] = "auto",
+    json: Annotated[Path | None, typer.Option(help="Write the complete record here.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Write the figure here (.png, .pdf, .svg).")] = None,
+) -> None:
+    """Run a language model digitally and on a chip: accuracy, coverage, energy."""
+    described = _chip(chip, settings)
+    rules = [parse_rule(each) for each in rule or []]
+    if engine not in ENGINES:
+        raise PhotonsimError(f"--engine {engine} is unknown: it is one of {', '.join(ENGINES)}.")
+    for path in (json, plot):
+        if path is not None:
+            check_writable(path)
+    if plot is not None and plot.suffix not in (".png", ".pdf", ".svg"):
+        raise PhotonsimError(f"--plot {plot}: the name must end in .png, .pdf or .svg.")
+    passage = sample_text() if text is None else read_text(text)
+    console = _console()
+    with console.status(f"loading {model}"):
+        loaded = load(model)
+    with _progress() as progress:
+        task = progress.add_task(f"{loaded.name} on {described.name}", total=None)
+        result = run_model(
+            loaded,
+            described,
+            passage,
+            tokens=tokens,
+            context=context or min(512, loaded.config.max_position_embeddings),
+            seed=seed,
+            rules=rules,
+            strict=strict,
+            engine=engine,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    if json is not None:
+        write_json(result.as_dict(), json)
+    if plot is not None:
+        save_run_figure(result, plot)
+    console.print(run_tables(result))
+    for path in (json, plot):
+        if path is not None:
+            console.print(f"wrote {path}", highlight=False)
+
+
+@app.command()
+def chips(
+    name: Annotated[str | None, typer.Argument(help="A preset's name or a chip's .toml file.")] = None,
+    settings: Setting = None,
+) -> None:
+    """List the chips, or print one in full with the source of every number."""
+    if name is None:
+        _console().print(chips_table([load_chip(each) for each in preset_names()]))
+    else:
+        _console().print(chip_tables(_chip(name, settings)))
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is installed, which engine runs, and which models are found."""
+    fast, how = fast_engine_available()
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    table.add_row("photonsim", __version__)
+    for name, number in versions().items():
+        if name != "photonsim":
+            table.add_row(name, number)
+    table.add_row("devices", f"{', '.join(str(device) for device in jax.devices())}; {os.cpu_count()} CPU cores")
+    table.add_row("engine", f"{'numba' if fast else 'jax'}: {how}")
+    for extra, module in (("hf", "transformers"), ("hf", "torch"), ("train", "optax"), ("notebooks", "nbclient")):
+        found = importlib.util.find_spec(module) is not None
+        table.add_row(module, "installed" if found else f'not installed: pip install "photonsim[{extra}]"')
+    for name, found, where in available():
+        table.add_row(f"model {name}", where if found else f"not found: {where}")
+    _console().print(table)
+
+
+def _chip(name: str, settings: list[str] | None) -> Chip:
+    chip = load_chip(name)
+    return override(chip, dict(parse_assignment(each) for each in settings)) if settings else chip
+
+
+def _console() -> Console:
+    """Standard output; 80 columns and no colour where it is not a terminal."""
+    return Console(width=None if sys.stdout.isatty() else 80, highlight=False)
+
+
+def _progress() -> Progress:
+    """A bar on the error stream; silent where that is not a terminal."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("windows"))
+    return Progress(*columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal)
