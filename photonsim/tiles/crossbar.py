@@ -13,8 +13,6 @@ Intensities are positive. Signs travel on differential rails: a value is light o
 photocurrents are subtracted, and the shot noise is that of all the light on both.
 """
 
-import functools
-
 import equinox as eqx
 import jax
 from jax import numpy as jnp
@@ -25,7 +23,7 @@ from photonsim.devices import Laser, Modulator, Receiver, WeightCell
 from photonsim.errors import check_choice, check_count, check_number
 from photonsim.events import EventCounts
 from photonsim.tiles.base import AbstractTile
-from photonsim.tiles.die import Die
+from photonsim.tiles.die import Die, DieColumns
 from photonsim.tiles.fast import analog_matmul_fast, fast_engine_available
 from photonsim.tiles.partial_sums import Programmed, Readout, analog_matmul, block_scales, encode, split_blocks
 from photonsim.units import ELEMENTARY_CHARGE_C, ratio_from_db
@@ -120,12 +118,17 @@ class Crossbar(AbstractTile):
 
     # Numbers
 
-    @functools.partial(jax.jit, static_argnames="cores")
     def program(self, w: Float[Array, "*b k n"], cores: int = 1) -> Programmed:
         """Quantise (k, n) weights block by block and column by column, and set the readout of each.
 
         Block (t, j) of the matrix sits in core `(t J + j) mod cores`, so its columns are those of one physical die.
         """
+        blocks = -(-w.shape[-2] // self.rows)
+        return self._program(w, self.die.landing(cores, self.columns, blocks, w.shape[-1]))
+
+    @jax.jit
+    def _program(self, w: Float[Array, "*b k n"], columns: DieColumns) -> Programmed:
+        """`program` on known physical columns, compiled as one piece."""
         blocks = split_blocks(w.swapaxes(-1, -2), self.rows)  # (..., n, t, r)
         scales = block_scales(w.swapaxes(-1, -2), self.rows)  # (..., n, t)
         levels = encode(blocks, scales, self.cell.bits)
@@ -135,7 +138,6 @@ class Crossbar(AbstractTile):
         per_product = float(full_scale_code(self.input_dac.bits) * full_scale_code(self.cell.bits))
         full_scale = self.adc.full_scale(self.rows, jax.lax.stop_gradient(levels) / full_scale_code(self.cell.bits))
         codes_per_unit = self.adc.full_scale_code / full_scale  # ADC codes per full-scale product, (..., t, n)
-        columns = self._die_columns(*scales.shape[-2:], cores)
         gain = columns.gain * codes_per_unit
         noise = self.adc.noise_rms * self.adc.full_scale_code * columns.noise
         shape = scales.shape
@@ -153,13 +155,6 @@ class Crossbar(AbstractTile):
     def compact(self, programmed: Programmed) -> Programmed:
         """See `AbstractTile.compact`."""
         return programmed.compact(self.cell.bits)
-
-    def _die_columns(self, blocks: int, columns: int, cores: int):
-        """The physical columns that each block and output column of a matrix lands on."""
-        n = jnp.arange(columns)
-        across = -(-columns // self.columns)
-        core = (jnp.arange(blocks)[:, None] * across + n // self.columns) % cores
-        return self.die.draw(cores, self.columns).at(core, jnp.broadcast_to(n % self.columns, core.shape))
 
     def matmul(self, x, programmed, key_data, engine="auto", row_offset=0):
         """See `AbstractTile.matmul`; `engine` is `"jax"` (the definition), `"numba"` (its fast twin) or `"auto"`."""

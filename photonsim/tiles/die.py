@@ -6,10 +6,13 @@ columns of a tile is added at each reading. The digital side divides by what it 
 knows of the offset (the offset is trimmed in the amplifier, before the converter).
 """
 
+import functools
+
 import equinox as eqx
 import jax
+import numpy as np
 from jax import numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from photonsim.errors import check_choice, check_number
 
@@ -42,7 +45,7 @@ class Die(eqx.Module):
         check_choice("die.correction", self.correction, ("none", "mean", "column"))
 
     def draw(self, cores: int, columns: int) -> "DieColumns":
-        """Gain, offset and noise spread of every physical column."""
+        """Gain, offset and noise spread of every physical column, (cores, columns)."""
         keys = jax.random.split(jax.random.key(self.seed), 3)
         g, o, s = (jax.random.normal(key, (cores, columns), jnp.float32) for key in keys)
         return DieColumns(
@@ -50,6 +53,15 @@ class Die(eqx.Module):
             offset=self.offset_mean + self.offset_spread * o,
             noise=jnp.exp(self.noise_spread * s),
         )
+
+    def landing(self, cores: int, columns: int, blocks: int, width: int) -> "DieColumns":
+        """The physical columns that a matrix of `width` columns, `blocks` tiles deep, lands on: (blocks, width).
+
+        Tile (t, j) of the matrix goes to core `(t J + j) mod cores`, where J tiles stand side by side.
+        """
+        if all(isinstance(leaf, int | float) for leaf in jax.tree.leaves(self)):
+            return _known_landing(self, cores, columns, blocks, width)
+        return _landing(self, cores, columns, blocks, width)
 
     def known_gain(self, gain: Float[Array, "*b"]) -> Float[Array, "*b"]:
         """The gain the digital side divides by."""
@@ -64,12 +76,21 @@ class Die(eqx.Module):
 
 
 class DieColumns(eqx.Module):
-    """One die: arrays over (core, column)."""
+    """Physical columns of one die: over (core, column), or over (block, output) of the matrix that they hold."""
 
-    gain: Float[Array, "cores columns"]
-    offset: Float[Array, "cores columns"]
-    noise: Float[Array, "cores columns"]
+    gain: Float[Array, "a b"]
+    offset: Float[Array, "a b"]
+    noise: Float[Array, "a b"]
 
-    def at(self, core: Int[Array, "t n"], column: Int[Array, "t n"]) -> "DieColumns":
-        """The columns that a tiled matrix lands on, block by block."""
-        return jax.tree.map(lambda values: values[core, column], self)
+
+def _landing(die: Die, cores: int, columns: int, blocks: int, width: int) -> DieColumns:
+    n = np.arange(width)
+    core = (np.arange(blocks)[:, None] * -(-width // columns) + n // columns) % cores
+    return jax.tree.map(lambda values: values[core, n % columns], die.draw(cores, columns))
+
+
+@functools.lru_cache(maxsize=256)
+def _known_landing(die: Die, cores: int, columns: int, blocks: int, width: int) -> DieColumns:
+    """The same for a die whose numbers are known: constants, even while a function is being traced."""
+    with jax.ensure_compile_time_eval():
+        return _landing(die, cores, columns, blocks, width)
