@@ -16,8 +16,14 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numba
+import numba.extending
+from numba.core import config
+from numba.np.ufunc import parallel
+
+SETTINGS: Any = config  # its attributes are made at run time
 
 # Cached code of a parallel function crashes when it is loaded before the threading layer is: so load the layer first.
 numba.get_num_threads()
@@ -57,32 +63,37 @@ def _cached(decorate):
     folder = cache_folder()
     if folder is None:
         return decorate(cache=False)
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(folder)
+    before = SETTINGS.CACHE_DIR
+    SETTINGS.CACHE_DIR = str(folder)
     try:
         return decorate(cache=True)
     finally:
-        numba.config.CACHE_DIR = before
+        SETTINGS.CACHE_DIR = before
 
 
-def compiled(function=None, **options):
+def compiled(function=None, **options) -> Any:
     """`numba.njit` with the choices above."""
     if function is None:
         return functools.partial(compiled, **options)
     return _cached(lambda cache: numba.njit(cache=cache, nogil=True, error_model="numpy", **options)(function))
 
 
-def compiled_callback(signature):
+def compiled_callback(signature) -> Any:
     """`numba.cfunc` with the choices above: a function that C can call."""
-    return lambda function: _cached(lambda cache: numba.cfunc(signature, nopython=True, cache=cache)(function))
+    return lambda function: _cached(lambda cache: numba.cfunc(signature, cache=cache)(function))
+
+
+def emitted(function) -> Any:
+    """A function whose code is written out as LLVM instructions by what it returns; see `simd.py`."""
+    return numba.extending.intrinsic(function)
 
 
 @functools.cache
 def threads_may_overlap() -> bool:
-    """Whether two threads may run parallel kernels at once: Numba's own `workqueue` layer aborts the process instead."""
+    """Whether two threads may run parallel kernels at once: Numba's own `workqueue` layer aborts the process."""
     numba.get_num_threads()
     _start_threads()
-    return numba.threading_layer() != "workqueue"
+    return parallel.threading_layer() != "workqueue"
 
 
 @functools.cache

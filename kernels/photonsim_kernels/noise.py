@@ -1,4 +1,4 @@
-"""The noise stream: Threefry2x32 and the Gaussian map, the same numbers as `photonsim.tiles.noise`, where both are explained.
+"""The noise stream: Threefry2x32 and the Gaussian map. The same numbers as `photonsim.tiles.noise`, which explains.
 
 `threefry2x32` is the generator on plain integers. `emit_deviates` writes the generator and the map as vector code into
 whichever kernel needs deviates, so that they are used while they are still in registers. One call of it per 16 columns
@@ -7,10 +7,9 @@ takes about 1 ns per deviate and core (`kernels/README.md`).
 
 import numpy as np
 from numba import types, uint32
-from numba.extending import intrinsic
 
 from photonsim_kernels import simd
-from photonsim_kernels.compiled import compiled
+from photonsim_kernels.compiled import compiled, emitted
 
 KEY_ROUNDS = 20
 DEVIATE_ROUNDS = 13
@@ -72,7 +71,7 @@ def tile_key(key0, key1, t):
 
 
 def emit_threefry(builder, keys, first, second):
-    """Words (word0s, word1s) of the counters (first[i], second[i]); `keys` are three vectors, the third the parity word."""
+    """Words (word0s, word1s) of the counters (first[i], second[i]); `keys` are three vectors, the third the parity."""
     a = [builder.add(v, keys[0]) for v in first]
     b = [builder.add(v, keys[1]) for v in second]
     for done in range(1, DEVIATE_ROUNDS + 1):
@@ -118,8 +117,7 @@ def emit_deviates(builder, keys, first, second):
     word0, word1 = emit_threefry(builder, keys, first, second)
     radii = emit_signed_radius(builder, word0)
     cosines, sines = emit_half_turn(builder, word1)
-    times = lambda values: [builder.fmul(r, v) for r, v in zip(radii, values, strict=True)]  # noqa: E731
-    return times(cosines), times(sines)
+    return tuple([builder.fmul(r, v) for r, v in zip(radii, values, strict=True)] for values in (cosines, sines))
 
 
 def emit_keys(builder, key0, key1):
@@ -128,20 +126,17 @@ def emit_keys(builder, key0, key1):
     return [simd.splat(builder, word) for word in (key0, key1, parity)]
 
 
-@intrinsic
+@emitted
 def _store_deviates(typing_context, out, key0, key1, first, first_step, second, second_step):
     """16 deviates at the address `out`: 8 cosines, 8 sines, of the counters (first, second) + lane · (steps)."""
     signature = types.void(types.intp, *[types.uint32] * 6)
 
     def codegen(context, builder, signature, arguments):
-        simd.keep_apart(builder)
         out, key0, key1, *counters = arguments
-        first, first_step, second, second_step = (simd.splat(builder, c) for c in counters)
-        count = lambda start, step: builder.add(start, builder.mul(step, simd.lane_numbers()))  # noqa: E731
-        pair = emit_deviates(
-            builder, emit_keys(builder, key0, key1), [count(first, first_step)], [count(second, second_step)]
-        )
-        for half, values in enumerate(pair):
+        first, first_step, second, second_step = (simd.splat(builder, counter) for counter in counters)
+        rows = builder.add(first, builder.mul(first_step, simd.lane_numbers()))
+        lanes = builder.add(second, builder.mul(second_step, simd.lane_numbers()))
+        for half, values in enumerate(emit_deviates(builder, emit_keys(builder, key0, key1), [rows], [lanes])):
             simd.store(builder, values[0], out, half * 4 * simd.LANES)
         return context.get_dummy_value()
 
@@ -156,8 +151,8 @@ def _fill_deviates(out, key0, key1, row_offset):
         row = uint32(row_offset + uint32(m))
         for start in range(0, columns, GROUP):
             _store_deviates(group.ctypes.data, key0, key1, row, uint32(0), uint32(start // 2), uint32(1))
-            stop = min(start + GROUP, columns)
-            out[m, start:stop] = group[: stop - start]
+            for n in range(min(GROUP, columns - start)):
+                out[m, start + n] = group[n]
 
 
 @compiled
@@ -173,7 +168,8 @@ def fill_common_mode(out, key0, key1, row, column, tile_columns):
             counter = uint32(uint32(COMMON_MODE) | uint32(tile))
             _store_deviates(group.ctypes.data, key0, key1, uint32(row + uint32(m)), uint32(1), counter, uint32(0))
             for i in range(min(simd.LANES, rows - m)):
-                out[m + i, start:stop] = group[i]
+                for n in range(start, stop):
+                    out[m + i, n] = group[i]
         start = stop
 
 

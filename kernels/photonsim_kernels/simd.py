@@ -1,11 +1,11 @@
 """Vector code for Numba: 8 lanes of 32 bits, written out as LLVM instructions.
 
 Numba leaves vectorising to LLVM, which does well on simple loops and badly on a register-tiled matrix product. The
-functions here emit vector instructions directly, from inside a `numba.extending.intrinsic`. LLVM lowers them to whatever
-the processor has (AVX2, two halves on SSE or NEON).
+functions here emit vector instructions directly, from inside a `numba.extending.intrinsic`. LLVM lowers them to
+whatever the processor has (AVX2, two halves on SSE or NEON).
 
-Each takes and returns *lists* of vectors, one per row that is worked on: the instructions of the rows alternate, so that
-a processor which waits for one row's result has the others to go on with.
+Those that build on them take and return *lists* of vectors, one per row that is worked on: the instructions of the rows
+alternate, so that a processor which waits for one row's result has the others to go on with.
 """
 
 from llvmlite import ir
@@ -13,7 +13,8 @@ from numba.core import cgutils
 
 LANES = 8
 FLOAT, INT, LONG = ir.FloatType(), ir.IntType(32), ir.IntType(64)
-FLOATS, INTS, PAIRS = ir.VectorType(FLOAT, LANES), ir.VectorType(INT, LANES), ir.VectorType(ir.IntType(16), 2 * LANES)
+WIDE_FLOATS = ir.VectorType(FLOAT, 2 * LANES)
+FLOATS, INTS, PAIRS = (ir.VectorType(FLOAT, LANES), ir.VectorType(INT, LANES), ir.VectorType(ir.IntType(16), 2 * LANES))
 
 
 def floats(value: float):
@@ -75,6 +76,13 @@ def round_to_even(builder, a):
     return call(builder, "llvm.rint.v8f32", FLOATS, a)
 
 
+def absolute(builder, a):
+    """Magnitudes of float32 or int16 numbers."""
+    if a.type == FLOATS:
+        return call(builder, "llvm.fabs.v8f32", FLOATS, a)
+    return builder.select(builder.icmp_signed("<", a, ir.Constant(PAIRS, [0] * 16)), builder.neg(a), a)
+
+
 def rotate_left(builder, a, bits: int):
     """Rotate each lane's 32 bits."""
     return call(builder, "llvm.fshl.v8i32", INTS, a, a, ints(bits))
@@ -85,11 +93,6 @@ def clip(builder, a, limit):
     low = builder.fneg(limit)
     a = builder.select(builder.fcmp_ordered("<", a, low), low, a)
     return builder.select(builder.fcmp_ordered(">", a, limit), limit, a)
-
-
-def keep_apart(builder):
-    """Leave the function being written out of line: vector code is long, and LLVM would optimise each copy of it."""
-    builder.function.attributes.add("noinline")
 
 
 def polynomial(builder, xs, coefficients):

@@ -1,0 +1,37 @@
+"""Addresses and bit patterns inside compiled functions: what C writes as casts."""
+
+from llvmlite import ir
+from numba import types
+
+from photonsim_kernels.compiled import emitted
+
+
+@emitted
+def pointer(typing_context, address, kind):
+    """An address as a pointer to values of a type: `np.float32`, or a record's dtype."""
+    kind_of = types.CPointer(kind.dtype)
+
+    def codegen(context, builder, signature, arguments):
+        return builder.inttoptr(arguments[0], context.get_value_type(kind_of))
+
+    return kind_of(types.intp, kind), codegen
+
+
+@emitted
+def bits_of(typing_context, value):
+    """The 32 bits of a float32."""
+
+    def codegen(context, builder, signature, arguments):
+        return builder.bitcast(arguments[0], ir.IntType(32))
+
+    return types.uint32(types.float32), codegen
+
+
+@emitted
+def float_of_bits(typing_context, bits):
+    """The float32 of 32 bits."""
+
+    def codegen(context, builder, signature, arguments):
+        return builder.bitcast(arguments[0], ir.FloatType())
+
+    return types.float32(types.uint32), codegen

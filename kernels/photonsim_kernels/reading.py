@@ -1,0 +1,110 @@
+"""The reading of 4 rows by 16 columns of partial sums while they are still in registers or the first cache.
+
+`read_partial_sums` of `photonsim.tiles.partial_sums`, operation by operation: gain and offset, noise, the disturbance
+that a tile's columns share, the ADC, and the addition to the rows' totals. Each effect that is off is jumped over.
+"""
+
+from numba import types
+from numba.core import cgutils
+
+from photonsim_kernels import simd
+from photonsim_kernels.compiled import emitted
+from photonsim_kernels.noise import emit_deviates, emit_keys
+from photonsim_kernels.products import ROWS
+
+GAIN, OFFSET, NOISE, SHOT, SCALE = range(5)  # the values of a column, in the order they are stored
+
+
+class _Values:
+    """The vectors under work, two per row, as variables that branches may change."""
+
+    def __init__(self, builder, values):
+        self.builder = builder
+        self.cells = [cgutils.alloca_once(builder, simd.FLOATS) for _ in values]
+        self.set(values)
+
+    def get(self):
+        return [self.builder.load(cell, typ=simd.FLOATS) for cell in self.cells]
+
+    def set(self, values):
+        for cell, value in zip(self.cells, values, strict=True):
+            self.builder.store(value, cell)
+
+
+class _Block:
+    """The memory of (rows, 16) numbers and of the columns' values, as vectors."""
+
+    def __init__(self, builder, rows, columns):
+        self.builder, self.rows, self.columns = builder, rows, columns
+
+    def numbers(self, address):
+        return [simd.load(self.builder, address, simd.FLOATS, 32 * v) for v in range(2 * self.rows)]
+
+    def column(self, which):
+        halves = [simd.load(self.builder, self.columns, simd.FLOATS, 64 * which + 32 * h) for h in range(2)]
+        return halves * self.rows
+
+
+def _multiply_add(builder, a, b, c):
+    return [simd.multiply_add(builder, *operands) for operands in zip(a, b, c, strict=True)]
+
+
+def _emit_noise(builder, block, values, magnitudes, shot_noise, keys, row, lane):
+    """values += sqrt(variance) · deviates; without shot noise, the column's third value is the root already."""
+    spread = _Values(builder, block.column(NOISE))
+    with builder.if_then(shot_noise):
+        variances = _multiply_add(builder, block.numbers(magnitudes), block.column(SHOT), block.column(NOISE))
+        spread.set([simd.square_root(builder, v) for v in variances])
+    rows = [simd.splat(builder, builder.add(row, simd.INT(m))) for m in range(block.rows)]
+    lanes = builder.add(simd.splat(builder, lane), simd.lane_numbers())
+    halves = emit_deviates(builder, emit_keys(builder, *keys), rows, [lanes] * block.rows)
+    deviates = [half for pair in zip(*halves, strict=True) for half in pair]
+    values.set(_multiply_add(builder, spread.get(), deviates, values.get()))
+
+
+def _emit_conversion(builder, values, adc_bits):
+    """The ADC's codes; 0 bits leave the values as they are."""
+    with builder.if_then(builder.icmp_signed("==", adc_bits, simd.LONG(1))):
+        positive = [builder.fcmp_ordered(">=", v, simd.floats(0.0)) for v in values.get()]
+        values.set([builder.select(p, simd.floats(1.0), simd.floats(-1.0)) for p in positive])
+    with builder.if_then(builder.icmp_signed(">", adc_bits, simd.LONG(1))):
+        levels = builder.shl(simd.LONG(1), builder.sub(adc_bits, simd.LONG(1)))
+        limit = simd.splat(builder, builder.sitofp(builder.sub(levels, simd.LONG(1)), simd.FLOAT))
+        values.set([simd.round_to_even(builder, simd.clip(builder, v, limit)) for v in values.get()])
+
+
+def _reading(rows):
+    """`read(...)`: add the readings of (rows, 16) sums to the totals; all but the settings are addresses."""
+
+    @emitted
+    def read(
+        typing_context, sums, magnitudes, columns, common, totals, scales, scales_stride,
+        key0, key1, row, lane, common_codes, adc_bits, noise, shot_noise, common_mode,
+    ):  # fmt: skip
+        def codegen(context, builder, signature, arguments):
+            (sums, magnitudes, columns, common, totals, scales, scales_stride, key0, key1, row, lane,
+             common_codes, adc_bits, noise, shot_noise, common_mode) = arguments  # fmt: skip
+            block = _Block(builder, rows, columns)
+            read_out = _multiply_add(builder, block.numbers(sums), block.column(GAIN), block.column(OFFSET))
+            values = _Values(builder, read_out)
+            with builder.if_then(noise):
+                _emit_noise(builder, block, values, magnitudes, shot_noise, (key0, key1), row, lane)
+            with builder.if_then(common_mode):
+                codes = [simd.splat(builder, common_codes)] * (2 * rows)
+                values.set(_multiply_add(builder, codes, block.numbers(common), values.get()))
+            _emit_conversion(builder, values, adc_bits)
+            places = [builder.mul(scales_stride, simd.LONG(m)) for m in range(rows)]
+            row_scales = [simd.splat(builder, simd.load(builder, scales, simd.FLOAT, p)) for p in places]
+            both_halves = [scale for scale in row_scales for _ in range(2)]
+            scaled = [builder.fmul(v, s) for v, s in zip(values.get(), block.column(SCALE), strict=True)]
+            for index, total in enumerate(_multiply_add(builder, scaled, both_halves, block.numbers(totals))):
+                simd.store(builder, total, totals, 32 * index)
+            return context.get_dummy_value()
+
+        integers, words = [types.intp] * 7, [types.uint32] * 4
+        return types.void(*integers, *words, types.float32, types.intp, *[types.boolean] * 3), codegen
+
+    return read
+
+
+read_rows, read_row = _reading(ROWS), _reading(1)
