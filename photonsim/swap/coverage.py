@@ -170,8 +170,7 @@ def place(site: Site, rules: Sequence[Rule], chip: AbstractMatmulUnit) -> Placem
 
 def coverage(sites: Sequence[Site], rules: Sequence[Rule], chip: AbstractMatmulUnit) -> Coverage:
     """Place every site, and note the rules that decide none."""
-    ruled = [site for site in sites if site.kind != FOLDED and site.k != 1]
-    return Coverage(tuple(place(site, rules, chip) for site in sites), unused_rules(rules, ruled))
+    return Coverage(tuple(place(site, rules, chip) for site in sites), unused_rules(rules, sites))
 
 
 def check_strict(table: Coverage) -> None:

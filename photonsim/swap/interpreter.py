@@ -6,7 +6,7 @@ issued again untouched, which is what makes unknown primitives safe. Custom deri
 give way to the derivative of what is inside; rules around anything else stay.
 
 Noise keys: the body of a scan or loop folds in the number of the trip, a shard its place in the mesh; then see
-`site_key`.
+`site_keys`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,16 +21,17 @@ from jaxtyping import PRNGKeyArray
 from photonsim.swap.equations import CALLS, REMAT, Environment, called, opened, rebind
 from photonsim.swap.products import PRODUCTS
 from photonsim.swap.provenance import Address
-from photonsim.swap.site import AbstractMatmulUnit, Site, site_key
+from photonsim.swap.site import AbstractMatmulUnit, Site, site_keys
 
 Tiles = Mapping[str, Any]  # programmed operands by the name of their site
 
 
 @dataclass(frozen=True)
 class Scope:
-    """What a jaxpr is evaluated with: the noise key, the tiles programmed beforehand, and where it is."""
+    """What a jaxpr is evaluated with: the noise key, the sites' own, the tiles made beforehand, and where it is."""
 
     key: PRNGKeyArray
+    keys: Mapping[str, PRNGKeyArray]
     tiles: Tiles
     address: Address = ()
 
@@ -45,6 +46,11 @@ class Interpreter:
 
     placed: Mapping[Address, tuple[Site, AbstractMatmulUnit]]
     engine: str
+
+    def scope(self, key: PRNGKeyArray, tiles: Tiles, address: Address = ()) -> Scope:
+        """The scope of an address, with the keys of the sites below it."""
+        below = [site.name for place, (site, _) in self.placed.items() if place[: len(address)] == address]
+        return Scope(key, site_keys(key, below), tiles, address)
 
     def run(self, jaxpr: Any, inputs: Sequence[Any], scope: Scope) -> list[Any]:
         """Results of a jaxpr, closed or not."""
@@ -84,7 +90,7 @@ class Interpreter:
             def multiply(x, tiles, key):
                 return chip.matmul(x, tiles, key, engine=self.engine)
 
-            return product.multiply(inputs, tiles, multiply, site_key(scope.key, site.name))
+            return product.multiply(inputs, tiles, multiply, scope.keys[site.name])
 
     def call(self, eqn: Any, inputs: list[Any], scope: Scope) -> list[Any]:
         """A call, inlined; rematerialised where it was."""
@@ -92,7 +98,7 @@ class Interpreter:
             return self.run(called(eqn), inputs, scope)
 
         def body(key, tiles, *args):
-            return self.run(called(eqn), args, replace(scope, key=key, tiles=tiles))
+            return self.run(called(eqn), args, self.scope(key, tiles, scope.address))
 
         params = eqn.params
         body = jax.checkpoint(body, prevent_cse=params["prevent_cse"], policy=params["policy"])
@@ -109,9 +115,8 @@ class Interpreter:
         def body(carry, trip):
             number, tiles, own = trip
             key = jax.random.fold_in(scope.key, number)
-            results = self.run(
-                params["jaxpr"], [*consts, *carry, *own], replace(inside, key=key, tiles={**scope.tiles, **tiles})
-            )
+            own_scope = self.scope(key, {**scope.tiles, **tiles}, inside.address)
+            results = self.run(params["jaxpr"], [*consts, *carry, *own], own_scope)
             return results[: len(carry)], results[len(carry) :]
 
         trips = (jnp.arange(params["length"]), stacked, slices)
@@ -126,7 +131,7 @@ class Interpreter:
         test_consts, consts, carry = inputs[: split[0]], inputs[split[0] : split[1]], inputs[split[1] :]
 
         def keyed(state, part):
-            return replace(scope.at(part), key=jax.random.fold_in(scope.key, state[0]))
+            return self.scope(jax.random.fold_in(scope.key, state[0]), scope.tiles, scope.at(part).address)
 
         def test(state):
             return self.run(params["cond_jaxpr"], [*test_consts, *state[1]], keyed(state, 0))[0]
@@ -153,7 +158,7 @@ class Interpreter:
             for axis in params["mesh"].axis_names:
                 if axis in axes:
                     key = jax.random.fold_in(key, jax.lax.axis_index(axis))
-            return self.run(params["jaxpr"], args, replace(scope.at(0), key=key))
+            return self.run(params["jaxpr"], args, self.scope(key, scope.tiles, scope.at(0).address))
 
         whole = jax.sharding.PartitionSpec()
         mapped = jax.shard_map(

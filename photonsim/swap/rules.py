@@ -15,7 +15,7 @@ from typing import Literal
 
 from photonsim.errors import PhotonsimError
 from photonsim.swap.naming import without_layers
-from photonsim.swap.site import KINDS, WEIGHT, AbstractMatmulUnit, Site
+from photonsim.swap.site import FOLDED, KINDS, WEIGHT, AbstractMatmulUnit, Site
 
 ACTIONS = ("digital", "chip")
 
@@ -86,14 +86,20 @@ def deciding_rule(rules: Sequence[Rule], site: Site) -> Rule:
     return next(rule for rule in (*rules, *DEFAULT_RULES) if rule.matches(site))
 
 
+def decidable(sites: Sequence[Site]) -> list[Site]:
+    """The sites that rules decide: no folded ones, and no outer products, which add nothing up."""
+    return [site for site in sites if site.kind != FOLDED and site.k != 1]
+
+
 def unused_rules(rules: Sequence[Rule], sites: Sequence[Site]) -> tuple[Rule, ...]:
     """Those of `rules` that decide no site."""
-    used = [deciding_rule(rules, site) for site in sites]
+    used = [deciding_rule(rules, site) for site in decidable(sites)]
     return tuple(rule for rule in rules if not any(rule is other for other in used))
 
 
 def check_rules(rules: Sequence[Rule], sites: Sequence[Site]) -> None:
     """Refuse a rule that decides no site, naming the sites it may have meant."""
+    sites = decidable(sites)
     for rule in unused_rules(rules, sites):
         if any(rule.matches(site) for site in sites):
             raise PhotonsimError(f"Rule '{rule}' decides nothing: earlier rules match all it matches. Move it up.")

@@ -17,7 +17,7 @@ from jaxtyping import PRNGKeyArray
 
 from photonsim.errors import PhotonsimError
 from photonsim.swap.coverage import Coverage, check_strict, coverage
-from photonsim.swap.interpreter import Interpreter, Scope, Tiles
+from photonsim.swap.interpreter import Interpreter, Tiles
 from photonsim.swap.programming import UNKNOWN, program_sites
 from photonsim.swap.provenance import Address
 from photonsim.swap.rules import Rule
@@ -81,7 +81,7 @@ class Simulation:
                 "run them with the simulation that programmed them."
             )
         interpreter = Interpreter(self._placed(trace), self.engine)
-        scope = Scope(noise_key(self.seed if seed is None else seed), programmed)
+        scope = interpreter.scope(noise_key(self.seed if seed is None else seed), programmed)
         results = interpreter.run(trace.jaxpr, array_leaves(args, kwargs), scope)
         return jax.tree.unflatten(trace.result_tree, results)
 

@@ -1,10 +1,13 @@
 """A site: one matrix product of a model, with a name, a shape, and the operand a chip would be programmed with."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import jax
+import numpy as np
+from jax import numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from photonsim.swap.naming import layer_index
@@ -81,13 +84,29 @@ class Site:
         return layer_index(self.name)
 
 
-def site_key(key: PRNGKeyArray, name: str) -> PRNGKeyArray:
-    """Noise key of a site: `key` folded with both halves of a 64-bit hash of the site's name."""
+def site_keys(key: PRNGKeyArray, names: Sequence[str]) -> dict[str, PRNGKeyArray]:
+    """Noise keys of sites: `key` folded with both halves of a 64-bit hash of each site's name.
+
+    All are derived together: each on its own would be two more loops for XLA to compile.
+    """
+    if not names:
+        return {}
+    hashes = np.array([_halves(name) for name in names], np.uint32)
+    keys = jax.vmap(lambda first, second: jax.random.fold_in(jax.random.fold_in(key, first), second))(*hashes.T)
+    return {name: keys[number] for number, name in enumerate(names)}
+
+
+def _halves(name: str) -> tuple[int, int]:
     digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
-    first, second = (int.from_bytes(half, "big") for half in (digest[:4], digest[4:]))
-    return jax.random.fold_in(jax.random.fold_in(key, first), second)
+    return int.from_bytes(digest[:4], "big"), int.from_bytes(digest[4:], "big")
 
 
 def batch_keys(key: PRNGKeyArray, batch: int) -> PRNGKeyArray:
-    """Keys of the elements of a batched product: element b has `fold_in(key, b)`."""
-    return jax.vmap(lambda b: jax.random.fold_in(key, b))(jax.numpy.arange(batch))
+    """Keys of the elements of a batched product: element b has the key's second word plus b.
+
+    Neighbouring keys are safe, since a tile's key is 20 rounds of Threefry away from them (`photonsim.tiles.noise`),
+    and an addition spares XLA a loop to compile for each product.
+    """
+    words = jax.random.key_data(key)
+    elements = jnp.stack([jnp.zeros(batch, jnp.uint32), jnp.arange(batch, dtype=jnp.uint32)], axis=-1)
+    return jax.random.wrap_key_data(words + elements, impl=jax.random.key_impl(key))

@@ -1,6 +1,7 @@
 """A simulated function keeps the function's signature, and its noise follows from the seed."""
 
 import json
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -56,7 +57,7 @@ def test_products_of_constants_and_outer_products_are_no_business_of_the_chip(ex
     params = {"a": normal(0, 8, 2), "b": normal(1, 2, 4)}
     sim = simulate(model, exact, strict=True)
     table = sim.coverage(params, X, jnp.arange(5.0))
-    reasons = {row.reason.partition(":")[0] for row in table.digital}
+    reasons = {str(row.reason).partition(":")[0] for row in table.digital}
     assert reasons == {"made of weights and constants alone", "outer product (k = 1)"}
     assert [row.name for row in table.rows if row.on_chip] == ["{a,b}"]
     assert table.macs_total == 5 * 8 * 4 + 5 * 4
@@ -193,9 +194,9 @@ def test_an_integer_product_stays_digital_and_strict_refuses_it(exact):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda unit: simulate(PARAMS, unit), "takes a JAX function, not a dict"),
+        (lambda unit: simulate(cast(Any, PARAMS), unit), "takes a JAX function, not a dict"),
         (lambda unit: simulate(lambda p, x, seed: x, unit), "has a parameter `seed`"),
-        (lambda unit: simulate(mlp, unit, seed="one")(PARAMS, X), "give a whole number or a JAX key"),
+        (lambda unit: simulate(mlp, unit, seed=cast(Any, "one"))(PARAMS, X), "give a whole number or a JAX key"),
         (lambda unit: simulate(mlp, unit, weights=2)(PARAMS, X), "called with 2 positional arguments"),
     ],
 )
