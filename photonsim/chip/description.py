@@ -12,6 +12,7 @@ A number is a bare value, or a table that says where it comes from:
 import dataclasses
 import difflib
 import importlib.resources
+import operator
 import os
 import tomllib
 import typing
@@ -23,6 +24,7 @@ import equinox as eqx
 import tomlkit
 
 from photonsim.chip.chip import Chip, Quoted, Source
+from photonsim.converters import Adc, Dac
 from photonsim.errors import PhotonsimError, nearest
 from photonsim.tiles import AbstractTile, Crossbar
 
@@ -74,12 +76,13 @@ def describe(chip: Chip) -> dict[str, Any]:
 def override(chip: Chip, assignments: Mapping[str, Any]) -> Chip:
     """The chip with some settings changed, named by any unambiguous end of their dotted path: `{"adc.bits": 8}`.
 
-    An overridden number loses its source: it is now the user's.
+    An overridden number loses its source: it is now the user's. Bits are not free: where those of a converter change
+    and its energy is not given too, the energy follows by the converter's own law (`energy_at`), and its source says so.
     """
     settings = _settings(chip)
     sources = dict(chip.sources)
-    for name, value in assignments.items():
-        path = _resolve(name, settings)
+    given = {_resolve(name, settings): value for name, value in assignments.items()}
+    for path, value in given.items():
         *tables, leaf = path.split(".")
         table = settings
         for key in tables:
@@ -87,7 +90,27 @@ def override(chip: Chip, assignments: Mapping[str, Any]) -> Chip:
         table[leaf] = value
         sources.pop(path, None)
     changed = _build(Chip, settings | {"name": chip.name}, prefix="", where="the overridden chip", extra={})
-    return dataclasses.replace(changed, sources=tuple(sources.items()), quoted=chip.quoted)
+    changed = dataclasses.replace(changed, sources=tuple(sources.items()), quoted=chip.quoted)
+    for path in given:
+        owner, _, leaf = path.rpartition(".")
+        if leaf == "bits" and f"{owner}.energy_j" not in given:
+            changed = _reprice(chip, changed, owner)
+    return changed
+
+
+def _reprice(before: Chip, after: Chip, path: str) -> Chip:
+    """`after` with the energy of its converter at `path` as the law of the one in `before` gives it."""
+    find = operator.attrgetter(path)
+    old, new = find(before), find(after)
+    if not isinstance(old, Adc | Dac) or None in (old.bits, new.bits) or old.bits == new.bits:
+        return after
+    sources = dict(after.sources)
+    origin = sources.get(f"{path}.energy_j")
+    law = "2^bits, Walden; 4^bits where thermal noise decides" if isinstance(old, Adc) else "2^bits / bits"
+    text = f"{origin.text if origin else 'no source given'}; scaled from {old.bits} to {new.bits} bits by {law}"
+    sources[f"{path}.energy_j"] = Source(text, assumed=True)
+    repriced = eqx.tree_at(lambda chip: find(chip).energy_j, after, old.energy_at(new.bits))
+    return dataclasses.replace(repriced, sources=tuple(sources.items()))
 
 
 def parse_assignment(text: str) -> tuple[str, Any]:

@@ -1,4 +1,9 @@
-"""Digital to analog: the input converter that drives a modulator."""
+"""Digital to analog: the input converter that drives a modulator.
+
+What a bit costs: of a current-steering converter the energy grows as `2^b / b`, the rule by which Lightening-Transformer
+(Zhu et al., HPCA 2024) carries an 8-bit converter of 50 mW at 14 GS/s to other resolutions: 0.45 pJ at 4 bits, 3.57 pJ
+at 8. `energy_at` scales a converter's own known energy by that rule.
+"""
 
 import equinox as eqx
 
@@ -18,3 +23,12 @@ class Dac(eqx.Module):
     def __check_init__(self):
         check_bits("input_dac.bits", self.bits)
         check_number("input_dac.energy_j", self.energy_j, at_least=0.0)
+
+    def energy_at(self, bits: int):
+        """Energy of one conversion if the converter had `bits`: `E · (2^bits / bits) / (2^own / own)`, J.
+
+        Of an ideal converter, whose energy belongs to no number of bits, the energy unchanged.
+        """
+        if self.bits is None:
+            return self.energy_j
+        return self.energy_j * (2.0**bits / bits) / (2.0**self.bits / self.bits)

@@ -1,0 +1,173 @@
+"""One model on many chips: a point of accuracy and cost for each, from one digital run, and the front among them.
+
+A sweep that is given a file adds every point to it, one line of JSON each, as soon as it is known. Begun again, it
+reads those lines and computes only what is missing. A point is found again by the digest of all that decides it: the
+chip's settings, model, text, tokens, context, seed, rules, and the version of photonsim.
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax import numpy as jnp
+
+from photonsim import __version__
+from photonsim.chip import Chip, describe
+from photonsim.cost import BOUNDARIES, energy, latency
+from photonsim.errors import PhotonsimError
+from photonsim.evaluate.perplexity import Forward, TokenScores, Window, compare, join, text_windows
+from photonsim.evaluate.run import Progress, prefill_workload
+from photonsim.models import Model
+from photonsim.swap import Rule, check_rules, simulate
+
+
+@dataclass(frozen=True)
+class Point:
+    """One chip of a sweep: what it answered, and what a token of a prefill costs.
+
+    - `digest`: of all that decides the point; `settings`: the chip's, nested as in its file.
+    - `j_per_token`: energy inside each boundary, the last of which holds everything; `s_per_token`: time.
+    - `j_per_token_by_component`: the same energy by component.
+    """
+
+    digest: str
+    settings: dict[str, Any]
+    digital_perplexity: float
+    perplexity: float
+    kl_to_digital: float
+    top1_agreement: float
+    j_per_token: dict[str, float]
+    j_per_token_by_component: dict[str, float]
+    s_per_token: float
+
+
+def sweep(
+    model: Model,
+    chips: Sequence[Chip],
+    text: str,
+    tokens: int = 2048,
+    context: int = 512,
+    seed: int = 0,
+    rules: Sequence[Rule] = (),
+    path: Path | None = None,
+    progress: Progress = lambda done, total: None,
+) -> list[Point]:
+    """A point for each chip, in order, over the first `tokens` of a text in windows of `context`.
+
+    The digital logits of all windows are computed once and held. With a `path`, see the module's header. `progress` is
+    told of every chip that is done. Raises `PhotonsimError` for a file that holds something else.
+    """
+    windows = text_windows(model.encode(text), tokens, context)
+    conditions = {
+        "model": model.digest_sha256,
+        "windows": hashlib.sha256(b"".join(w.tokens.tobytes() + w.targets.tobytes() for w in windows)).hexdigest(),
+        "context": context,
+        "seed": seed,
+        "rules": [str(rule) for rule in rules],
+        "photonsim": __version__,
+    }
+    known = {} if path is None else read_points(path)
+    digital: list[Forward] = []
+    points = []
+    for done, chip in enumerate(chips):
+        progress(done, len(chips))
+        digest = point_digest(chip, conditions)
+        if digest not in known:
+            digital = digital or _digital_run(model, windows)
+            known[digest] = _point(digest, model, chip, windows, digital, context, seed, rules)
+            if path is not None:
+                _append(path, known[digest])
+        points.append(known[digest])
+    progress(len(chips), len(chips))
+    return points
+
+
+def pareto_front(points: Sequence[Point], cost: Callable[[Point], float] | None = None) -> list[Point]:
+    """The points that no other beats in both perplexity and cost, cheapest first.
+
+    `cost` is the energy of a token inside the widest boundary, or any other number. NaN is beaten by everything.
+    """
+    price = cost or (lambda point: point.j_per_token[BOUNDARIES[-1]])
+    front: list[Point] = []
+    for point in sorted(points, key=lambda point: (price(point), point.perplexity)):
+        if point.perplexity < (front[-1].perplexity if front else math.inf):
+            front.append(point)
+    return front
+
+
+def point_digest(chip: Chip, conditions: dict[str, Any]) -> str:
+    """SHA-256 of a chip's settings, without the words about them, and of the conditions of the sweep."""
+    record = {"chip": _settings(chip), **conditions}
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+
+
+def read_points(path: Path) -> dict[str, Point]:
+    """The points of a file by their digest; none where there is no file. A last line cut off in writing is dropped."""
+    if not path.exists():
+        return {}
+    whole, newline, cut_off = path.read_text(encoding="utf-8").rpartition("\n")
+    if cut_off:
+        path.write_text(whole + newline, encoding="utf-8")
+    try:
+        points = [Point(**json.loads(line)) for line in whole.splitlines()]
+    except (ValueError, TypeError):
+        raise PhotonsimError(f"{path} holds no points of a sweep: give it a file of its own.") from None
+    return {point.digest: point for point in points}
+
+
+def _append(path: Path, point: Point) -> None:
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(dataclasses.asdict(point)) + "\n")
+    except OSError as error:
+        raise PhotonsimError(f"{path} cannot be written: {error.strerror}.") from None
+
+
+def _settings(chip: Chip) -> dict[str, Any]:
+    words = ("name", "title", "status", "sources", "quoted")
+    return {key: value for key, value in describe(chip).items() if key not in words}
+
+
+def _digital_run(model: Model, windows: Sequence[Window]) -> list[Forward]:
+    """The model without a chip: for each window, the function that gives its logits, known by now."""
+    apply = jax.jit(model.apply)
+    logits = [apply(model.params, jnp.asarray(window.tokens)) for window in windows]
+    return [lambda _, known=known: known for known in logits]
+
+
+def _point(digest, model: Model, chip: Chip, windows, digital, context, seed, rules) -> Point:
+    simulation = simulate(model.apply, chip, rules, seed=seed)
+    shape = jax.ShapeDtypeStruct((1, context), jnp.int32)
+    coverage = simulation.coverage(model.params, shape)
+    check_rules(rules, [row.site for row in coverage.rows])
+    programmed = simulation.program(model.params, shape)
+    on_chip = jax.jit(simulation.run)
+    parts = [
+        part
+        for window, forward in zip(windows, digital, strict=True)
+        for part in compare(forward, lambda ids: on_chip(programmed, model.params, ids), [window])
+    ]
+    reference, answer = (join(list(side)) for side in zip(*parts, strict=True))
+    workload = prefill_workload(model, coverage, context)
+    return _priced(digest, chip, reference, answer, energy(chip, workload), latency(chip, workload).seconds, context)
+
+
+def _priced(digest, chip, reference: TokenScores, answer: TokenScores, bill, seconds, context: int) -> Point:
+    return Point(
+        digest=digest,
+        settings=_settings(chip),
+        digital_perplexity=reference.perplexity,
+        perplexity=answer.perplexity,
+        kl_to_digital=float(np.mean(answer.kl_to_digital)),
+        top1_agreement=float(np.mean(answer.top1_agrees)),
+        j_per_token={boundary: float(bill.within_j(boundary)) / context for boundary in BOUNDARIES},
+        j_per_token_by_component={name: float(joules) / context for name, joules in bill.by_component_j().items()},
+        s_per_token=float(seconds) / context,
+    )
