@@ -129,11 +129,10 @@ class Crossbar(AbstractTile):
     @jax.jit
     def _program(self, w: Float[Array, "*b k n"], columns: DieColumns) -> Programmed:
         """`program` on known physical columns, compiled as one piece."""
-        blocks = split_blocks(w.swapaxes(-1, -2), self.rows)  # (..., n, t, r)
-        scales = block_scales(w.swapaxes(-1, -2), self.rows)  # (..., n, t)
+        blocks = split_blocks(w, self.rows, axis=-2)  # (..., t, r, n)
+        scales = block_scales(blocks, axis=-2)  # (..., t, 1, n)
         levels = encode(blocks, scales, self.cell.bits)
-        levels = jnp.moveaxis(levels, -3, -1)  # (..., t, r, n)
-        scales = scales.swapaxes(-1, -2)  # (..., t, n)
+        scales = scales[..., 0, :]
 
         per_product = float(full_scale_code(self.input_dac.bits) * full_scale_code(self.cell.bits))
         full_scale = self.adc.full_scale(self.rows, jax.lax.stop_gradient(levels) / full_scale_code(self.cell.bits))

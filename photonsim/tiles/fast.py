@@ -68,7 +68,7 @@ def analog_matmul_fast(
     """
     programmed = jax.tree.map(_as_kernel_number, programmed)
     common_mode_codes = jnp.asarray(common_mode_codes, jnp.float32)
-    row_offset = jnp.asarray(row_offset).astype(jnp.uint32)
+    row_offset = jnp.asarray(row_offset, jnp.uint32)
     return _product(readout, x.astype(jnp.float32), programmed, common_mode_codes, key_data, row_offset)
 
 

@@ -85,10 +85,14 @@ def _rotate_left(word: UInt32[Array, "..."], bits: int) -> UInt32[Array, "..."]:
     return (word << jnp.uint32(bits)) | (word >> jnp.uint32(32 - bits))
 
 
-def tile_key(key_data: UInt32[Array, "2"], t: UInt32[Array, ""] | int) -> UInt32[Array, "2"]:
-    """The key of tile block `t`: the words of `jax.random.fold_in(key, t)`."""
-    zero = jnp.zeros((), jnp.uint32)
-    return jnp.stack(threefry2x32((key_data[0], key_data[1]), (zero, jnp.asarray(t).astype(jnp.uint32))))
+def tile_keys(key_data: UInt32[Array, "2"], blocks: int) -> UInt32[Array, "{blocks} 2"]:
+    """The keys of tile blocks 0 … blocks - 1: block t has the words of `jax.random.fold_in(key, t)`.
+
+    JAX's own generator, and all at once: XLA would fuse an unrolled one into every element that uses the key, and take
+    minutes to compile it.
+    """
+    key = jax.random.wrap_key_data(key_data, impl="threefry2x32")
+    return jax.random.key_data(jax.vmap(lambda t: jax.random.fold_in(key, t))(jnp.arange(blocks, dtype=jnp.uint32)))
 
 
 def gaussian_deviates(
@@ -106,19 +110,29 @@ def gaussian_deviates(
 
 
 def common_mode_deviates(
-    key_data: UInt32[Array, "2"], rows: int, columns: int, tile_columns: int, row_offset: UInt32[Array, ""] | int
+    key_data: UInt32[Array, "2"],
+    rows: int,
+    columns: int,
+    tile_columns: int,
+    row_offset: UInt32[Array, ""] | int,
+    standard_deviation: Float[Array, ""] | float = 1.0,
 ) -> Float32[Array, "{rows} {columns}"]:
-    """One standard normal deviate per row and tile of `tile_columns` columns, repeated over the tile's columns."""
+    """One normal deviate per row and tile of `tile_columns` columns, repeated over the tile's columns.
+
+    The standard deviation is multiplied in before the sign is chosen. A compiler that shares the product between the
+    columns cannot fuse it into the addition that follows, one that does not could; this way neither can.
+    """
     tiles = jnp.uint32(COMMON_MODE) | jnp.arange(-(-columns // tile_columns), dtype=jnp.uint32)
     word0, word1 = threefry2x32(
         (key_data[0], key_data[1]), (_row_numbers(rows, row_offset)[:, None], tiles[None, :]), DEVIATE_ROUNDS
     )
-    deviates = _signed_radius(word0) * _half_turn(word1)[0]
+    magnitudes = standard_deviation * (jnp.abs(_signed_radius(word0)) * _half_turn(word1)[0])
+    deviates = jnp.where(word0 & 1, -magnitudes, magnitudes)
     return jnp.repeat(deviates, tile_columns, axis=1)[:, :columns]
 
 
 def _row_numbers(rows: int, row_offset: UInt32[Array, ""] | int) -> UInt32[Array, "{rows}"]:
-    return jnp.arange(rows, dtype=jnp.uint32) + jnp.asarray(row_offset).astype(jnp.uint32)
+    return jnp.arange(rows, dtype=jnp.uint32) + jnp.asarray(row_offset, jnp.uint32)
 
 
 def _signed_radius(word: UInt32[Array, "..."]) -> Float32[Array, "..."]:

@@ -23,7 +23,7 @@ from jax import numpy as jnp
 from jaxtyping import Array, Float, Num, UInt32
 
 from photonsim.converters.quantizer import full_scale_code, quantize
-from photonsim.tiles.noise import common_mode_deviates, gaussian_deviates, tile_key
+from photonsim.tiles.noise import common_mode_deviates, gaussian_deviates, tile_keys
 
 SMALLEST_SCALE = 2.0**-100  # a block whose largest magnitude is below this counts as zero: no converter ranges that far
 
@@ -66,29 +66,31 @@ class Programmed(eqx.Module):
         return eqx.tree_at(lambda tiles: tiles.levels, self, self.levels.astype(narrow))
 
 
-def block_scales(x: Float[Array, "*b m k"], rows: int) -> Float[Array, "*b m t"]:
-    """Largest magnitude of each block of `rows` along the last axis, rounded to bfloat16; 0 for an all-but-zero block.
+def split_blocks(values: Float[Array, "..."], rows: int, axis: int) -> Float[Array, "..."]:
+    """Cut a negative `axis` into blocks of `rows`, the last one filled up with zeros: (…, k, …) to (…, t, r, …)."""
+    length = values.shape[axis]
+    blocks = -(-length // rows)
+    padding = [(0, 0)] * values.ndim
+    padding[axis] = (0, blocks * rows - length)
+    place = values.ndim + axis
+    return jnp.pad(values, padding).reshape(*values.shape[:place], blocks, rows, *values.shape[place + 1 :])
+
+
+def block_scales(blocks: Float[Array, "..."], axis: int) -> Float[Array, "..."]:
+    """Largest magnitude along the `axis` of a block, kept with length 1: rounded to bfloat16; 0 if all but zero.
 
     A block that holds a NaN or an infinity gets the scale NaN, which carries on to its row of the result and no other.
     """
-    magnitude = jax.lax.stop_gradient(jnp.abs(split_blocks(x, rows)).max(axis=-1))
-    scale = magnitude.astype(jnp.bfloat16).astype(x.dtype)
+    magnitude = jax.lax.stop_gradient(jnp.abs(blocks).max(axis=axis, keepdims=True))
+    scale = magnitude.astype(jnp.bfloat16).astype(blocks.dtype)
     scale = jnp.where(scale < SMALLEST_SCALE, 0.0, scale)
     return jnp.where(jnp.isfinite(scale), scale, jnp.nan)
 
 
-def split_blocks(x: Float[Array, "*b m k"], rows: int) -> Float[Array, "*b m t r"]:
-    """Cut the last axis into blocks of `rows`, the last one filled up with zeros."""
-    blocks = -(-x.shape[-1] // rows)
-    padded = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, blocks * rows - x.shape[-1])])
-    return padded.reshape(*x.shape[:-1], blocks, rows)
-
-
-def encode(blocks: Float[Array, "*b r"], scale: Float[Array, "*b"], bits: int | None) -> Float[Array, "*b r"]:
-    """DAC codes of blocks under their scales; a block of scale 0 is all zeros."""
-    per_unit = jnp.where(scale > 0, full_scale_code(bits) / jnp.where(scale > 0, scale, 1.0), 0.0)
-    codes = quantize(blocks * per_unit[..., None], bits)
-    return jnp.where(scale[..., None] == 0, 0.0, codes)
+def encode(blocks: Float[Array, "..."], scales: Float[Array, "..."], bits: int | None) -> Float[Array, "..."]:
+    """Codes of blocks under their scales; a block of scale 0 is all zeros."""
+    per_unit = jnp.where(scales > 0, full_scale_code(bits) / jnp.where(scales > 0, scales, 1.0), 0.0)
+    return jnp.where(scales == 0, 0.0, quantize(blocks * per_unit, bits))
 
 
 def read_partial_sums(
@@ -109,8 +111,7 @@ def read_partial_sums(
             variance = _dot(jnp.abs(q), jnp.abs(levels)) * tile.shot_variance + variance
         value = jnp.sqrt(variance) * gaussian_deviates(key_data, rows, columns, row_offset) + value
     if readout.common_mode:
-        deviates = common_mode_deviates(key_data, rows, columns, readout.columns, row_offset)
-        value = common_mode_codes * deviates + value
+        value = value + common_mode_deviates(key_data, rows, columns, readout.columns, row_offset, common_mode_codes)
     return quantize(value, readout.adc_bits)
 
 
@@ -134,14 +135,15 @@ def analog_matmul(
     two gives the same rows. Differentiable: rounding passes gradients straight through.
     """
     blocks, rows, columns = programmed.levels.shape
-    scales = block_scales(x, rows)  # (m, t)
-    codes = encode(split_blocks(x, rows), scales, readout.input_bits)  # (m, t, r)
+    inputs = split_blocks(x, rows, axis=-1)  # (m, t, r)
+    scales = block_scales(inputs, axis=-1)  # (m, t, 1)
+    codes = encode(inputs, scales, readout.input_bits)
 
     def add_block(total, block):
-        t, q, s_x, tile = block
-        code = read_partial_sums(q, tile, readout, common_mode_codes, tile_key(key_data, t), row_offset)
-        return (code * tile.scale) * s_x[:, None] + total, None
+        tile_key, q, s_x, tile = block
+        code = read_partial_sums(q, tile, readout, common_mode_codes, tile_key, row_offset)
+        return (code * tile.scale) * s_x + total, None
 
-    steps = (jnp.arange(blocks, dtype=jnp.uint32), codes.swapaxes(0, 1), scales.T, programmed)
+    steps = (tile_keys(key_data, blocks), codes.swapaxes(0, 1), scales.swapaxes(0, 1), programmed)
     total, _ = jax.lax.scan(add_block, jnp.zeros((x.shape[0], columns), x.dtype), steps)
     return total
