@@ -23,7 +23,7 @@ from jaxtyping import Array, Float, Int
 
 from photonsim.errors import PhotonsimError
 
-Forward = Callable[[Int[Array, "batch length"]], Float[Array, "batch length vocab"]]
+Forward = Callable[[int, Int[Array, "batch length"]], Float[Array, "batch length vocab"]]  # window number, tokens
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,9 @@ def score_window(
 
 def compare(digital: Forward, chip: Forward, windows: Sequence[Window]) -> Iterator[tuple[TokenScores, TokenScores]]:
     """Scores of each window, digital and on the chip, as they come."""
-    for window in windows:
-        tokens = jnp.asarray(window.tokens)
-        scores = score_window(jnp.asarray(np.maximum(window.targets, 0)), digital(tokens), chip(tokens))
+    for number, window in enumerate(windows):
+        tokens, targets = jnp.asarray(window.tokens), jnp.asarray(np.maximum(window.targets, 0))
+        scores = score_window(targets, digital(number, tokens), chip(number, tokens))
         known = window.targets >= 0
         nll_p, nll_q, kl, agrees = (np.asarray(each)[known] for each in scores)
         yield (

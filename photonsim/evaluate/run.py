@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 from jax import numpy as jnp
+from jaxtyping import PRNGKeyArray
 
 from photonsim.chip import Chip, describe
 from photonsim.cost import (
@@ -163,8 +164,10 @@ def run(
     programmed = simulation.program(model.params, shape)
     clock = _Stopwatch()
     apply, on_chip = jax.jit(model.apply), jax.jit(simulation.run)
-    digital_forward = clock.timed("digital", lambda ids: apply(model.params, ids))
-    chip_forward = clock.timed("chip", lambda ids: on_chip(programmed, model.params, ids))
+    digital_forward = clock.timed("digital", lambda number, ids: apply(model.params, ids))
+    chip_forward = clock.timed(
+        "chip", lambda number, ids: on_chip(programmed, model.params, ids, seed=window_seed(seed, number))
+    )
 
     parts = []
     progress(0, len(windows))
@@ -191,6 +194,11 @@ def run(
     )
 
 
+def window_seed(seed: int, number: int) -> PRNGKeyArray:
+    """Noise key of a window: every window of a run has noise of its own."""
+    return jax.random.fold_in(jax.random.key(seed), number)
+
+
 def prefill_workload(model: Model, coverage: Coverage, context: int) -> Workload:
     """What one sequence of `context` tokens asks of the hardware, with the products placed as the coverage says."""
     shape = DecoderShape.from_config(dataclasses.asdict(model.config))
@@ -210,13 +218,13 @@ class _Stopwatch:
     def __init__(self):
         self._spent: dict[str, list[float]] = {}
 
-    def timed(self, name: str, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def timed(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         """`function`, waited for and timed under `name`."""
         spent = self._spent.setdefault(name, [])
 
-        def call(argument):
+        def call(*arguments):
             start = time.perf_counter()
-            result = jax.block_until_ready(function(argument))
+            result = jax.block_until_ready(function(*arguments))
             spent.append(time.perf_counter() - start)
             return result
 
