@@ -365,7 +365,7 @@ def crossbar_matmul(*operands):
     sources = [np.broadcast_to(np.arange(np.prod(own, dtype=int)).reshape(own), batch).ravel() for own in leading]
     source = np.ascontiguousarray(sources, np.int64)
     (rows, inner), (blocks, tile_rows, width) = (operands[0].shape[-2:], operands[1].shape[-3:])
-    y = np.zeros((*batch, rows, width), np.float32)
+    y = _zeros((*batch, rows, width))
     jobs = np.zeros(1, JOB)
     for name, operand in zip(OPERANDS, operands, strict=True):
         jobs[name] = operand.ctypes.data
@@ -375,6 +375,10 @@ def crossbar_matmul(*operands):
     if y.size and blocks:
         run_job(jobs, source)
     return y
+
+
+def _zeros(shape):
+    return np.zeros(shape, np.float32)
 
 
 def _at_the_door(index: int, operand):

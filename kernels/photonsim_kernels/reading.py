@@ -90,8 +90,9 @@ def _reading(rows):
             with builder.if_then(noise):
                 _emit_noise(builder, block, values, magnitudes, shot_noise, (key0, key1), row, lane)
             with builder.if_then(common_mode):
-                codes = [simd.splat(builder, common_codes)] * (2 * rows)
-                values.set(_multiply_add(builder, codes, block.numbers(common), values.get()))
+                codes = simd.splat(builder, common_codes)
+                shared = [builder.fmul(codes, deviate) for deviate in block.numbers(common)]  # rounded, then added
+                values.set([builder.fadd(v, s) for v, s in zip(values.get(), shared, strict=True)])
             _emit_conversion(builder, values, adc_bits)
             places = [builder.mul(scales_stride, simd.LONG(m)) for m in range(rows)]
             row_scales = [simd.splat(builder, simd.load(builder, scales, simd.FLOAT, p)) for p in places]

@@ -1,0 +1,137 @@
+"""How much more a simulated product costs than the plain one: the kernels against float32 BLAS of the same shape.
+
+    python benchmarks/kernels.py --json OUT.json [--quick]      measure, and write one row per case
+    python benchmarks/kernels.py --table OUT.json README.md     write the rows into the table of a README
+
+Each case is measured in pairs, BLAS and simulation in turn, so that a busy machine slows both; a ratio is the median of
+the pairs' ratios, with the least and the greatest quartile beside it. BLAS and kernels use the same number of threads.
+Modes: `quantised` inputs, weights and ADC; `gaussian` adds detector noise to every partial sum; `shot` adds noise that
+depends on the signal, with its second sum of magnitudes.
+"""
+
+import argparse
+import json
+import re
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+from jax import numpy as jnp
+from photonsim_kernels.crossbar import crossbar_matmul, settings
+
+from photonsim.tiles.partial_sums import Programmed, Readout, analog_matmul
+
+MODES = {"quantised": (False, False, False), "gaussian": (True, False, False), "shot": (True, True, False)}
+SHAPES = ((768, 768), (768, 3072), (3072, 768), (2048, 8192))
+TILES = (64, 128, 256, 512)
+MIN_SECONDS = {False: 2.0, True: 0.4}  # per case, whether quick
+BITS = 8
+
+
+def operands_of(m: int, k: int, n: int, tile: int, mode: str) -> tuple[list, Programmed, Readout]:
+    """A random problem as the kernel and as the definition take it."""
+    random = np.random.default_rng(0)
+    blocks = -(-k // tile)
+    levels = random.integers(-127, 128, (blocks, tile, n)).astype(np.int8)
+    levels.reshape(-1, n)[k:] = 0
+    columns = [random.uniform(0.5, 1.5, (blocks, n)).astype(np.float32) for _ in range(5)]
+    columns[0] *= 127 / (127 * 127 * np.sqrt(tile))
+    columns[3] /= 127 * 127 * tile
+    x = random.standard_normal((m, k)).astype(np.float32)
+    key = np.array([1, 2], np.uint32)
+    values = settings(BITS, BITS, tile, *MODES[mode])
+    programmed = Programmed(*[jnp.asarray(array) for array in (levels, *columns)])
+    return (
+        [x, levels, *columns, key, np.zeros(1, np.float32), values],
+        programmed,
+        Readout(BITS, BITS, tile, *MODES[mode]),
+    )
+
+
+def engine_call(engine: str, m: int, k: int, n: int, tile: int, mode: str):
+    """A function without arguments that computes the product once."""
+    operands, programmed, readout = operands_of(m, k, n, tile, mode)
+    if engine == "numba":
+        return lambda: crossbar_matmul(*operands)
+    compiled = jax.jit(analog_matmul, static_argnums=2)
+    x, key = jnp.asarray(operands[0]), jnp.asarray(operands[7])
+    return lambda: compiled(x, programmed, readout, 0.0, key, 0).block_until_ready()
+
+
+def seconds(call) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def measure(engine: str, m: int, k: int, n: int, tile: int, mode: str, quick: bool) -> dict:
+    """One row: the ratio of paired runs."""
+    random = np.random.default_rng(1)
+    x, w = [random.standard_normal(shape).astype(np.float32) for shape in ((m, k), (k, n))]
+    call = engine_call(engine, m, k, n, tile, mode)
+    call()
+    ratios, kernel_s, blas_s = [], [], []
+    stop = time.perf_counter() + MIN_SECONDS[quick]
+    while time.perf_counter() < stop or len(ratios) < 5:
+        blas_s.append(seconds(lambda: np.dot(x, w)))
+        kernel_s.append(seconds(call))
+        ratios.append(kernel_s[-1] / blas_s[-1])
+    low, middle, high = np.quantile(ratios, (0.25, 0.5, 0.75))
+    row = {"m": m, "k": k, "n": n, "tile": tile, "mode": mode, "engine": engine}
+    row |= {"ratio": float(middle), "ratio_min": float(low), "ratio_max": float(high)}
+    return row | {"blas_s": float(np.median(blas_s)), "kernel_s": float(np.median(kernel_s))}
+
+
+def cases(quick: bool):
+    """Every (engine, m, k, n, tile, mode) that is measured: the definition on one shape only, since it is slow."""
+    shapes = ((768, 3072),) if quick else SHAPES
+    for m in (512, 1):
+        for k, n in shapes:
+            for tile in (64, 128, 512) if quick else TILES:
+                for mode in MODES:
+                    yield "numba", m, k, n, tile, mode
+    for mode in MODES:
+        yield "jax", 512, 768, 3072, 128, mode
+
+
+def table(rows: list[dict]) -> str:
+    """The rows as Markdown: a line per engine, rows, shape and mode; a column per tile."""
+    tiles = sorted({row["tile"] for row in rows})
+    lines = ["| engine | M | K → N | mode | " + " | ".join(f"tile {tile}" for tile in tiles) + " |"]
+    lines.append("|---" * (4 + len(tiles)) + "|")
+    groups = dict.fromkeys((r["engine"], r["m"], r["k"], r["n"], r["mode"]) for r in rows)
+    for group in groups:
+        engine, m, k, n, mode = group
+        ratio = {r["tile"]: r for r in rows if (r["engine"], r["m"], r["k"], r["n"], r["mode"]) == group}
+        cells = [f"{ratio[tile]['ratio']:.2f}" if tile in ratio else "" for tile in tiles]
+        lines.append(f"| {engine} | {m} | {k} → {n} | {mode} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def write_table(rows: list[dict], readme: Path) -> None:
+    """Replace what stands between the two marks of a README."""
+    start, end = "<!-- table -->", "<!-- end of table -->"
+    pattern = re.compile(re.escape(start) + ".*?" + re.escape(end), re.DOTALL)
+    readme.write_text(pattern.sub(f"{start}\n{table(rows)}\n{end}", readme.read_text()))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, help="write the measured rows here")
+    parser.add_argument("--quick", action="store_true", help="fewer shapes, shorter runs")
+    parser.add_argument("--table", type=Path, nargs=2, metavar=("ROWS", "README"), help="write rows into a README")
+    options = parser.parse_args()
+    if options.table:
+        write_table(json.loads(options.table[0].read_text()), options.table[1])
+        return
+    rows = []
+    for engine, m, k, n, tile, mode in cases(options.quick):
+        rows.append(measure(engine, m, k, n, tile, mode, options.quick))
+        print("{engine:5} {m:4} {k:5}x{n:<5} tile {tile:3} {mode:9} {ratio:6.2f}".format(**rows[-1]), flush=True)
+        if options.json:
+            options.json.write_text(json.dumps(rows, indent=1))
+
+
+if __name__ == "__main__":
+    main()

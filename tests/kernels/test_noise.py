@@ -1,0 +1,137 @@
+"""The noise stream is Threefry2x32 and standard normal, and both engines draw the same bits."""
+
+import jax
+import numpy as np
+import pytest
+from jax import numpy as jnp
+from photonsim_kernels import noise as kernel
+from scipy import special
+
+from photonsim.tiles import noise
+
+# Random123's kat_vectors: rounds, key, counter, words
+KNOWN_ANSWERS = [
+    (13, (0x00000000, 0x00000000), (0x00000000, 0x00000000), (0x9D1C5EC6, 0x8BD50731)),
+    (13, (0xFFFFFFFF, 0xFFFFFFFF), (0xFFFFFFFF, 0xFFFFFFFF), (0xFD36D048, 0x2D17272C)),
+    (13, (0x13198A2E, 0x03707344), (0x243F6A88, 0x85A308D3), (0xBA3E4725, 0xF27D669E)),
+    (20, (0x00000000, 0x00000000), (0x00000000, 0x00000000), (0x6B200159, 0x99BA4EFE)),
+    (20, (0xFFFFFFFF, 0xFFFFFFFF), (0xFFFFFFFF, 0xFFFFFFFF), (0x1CB996FC, 0xBB002BE7)),
+    (20, (0x13198A2E, 0x03707344), (0x243F6A88, 0x85A308D3), (0xC4923A9C, 0x483DF7A0)),
+]
+NORMAL_MOMENTS = (0, 1, 0, 3, 0, 15)
+NORMAL_MOMENT_VARIANCES = (1, 2, 15, 96, 945, 10170)  # of z^p: (2p - 1)!! - ((p - 1)!!)² for even p
+
+jax_deviates = jax.jit(noise.gaussian_deviates, static_argnums=(1, 2))
+
+
+@pytest.mark.parametrize(("rounds", "key", "counter", "words"), KNOWN_ANSWERS)
+def test_both_generators_give_the_published_answers(rounds, key, counter, words):
+    key, counter = [tuple(np.uint32(word) for word in pair) for pair in (key, counter)]
+    words_of_key, words_of_counter = [(jnp.asarray(pair[0]), jnp.asarray(pair[1])) for pair in (key, counter)]
+    in_jax = noise.threefry2x32(words_of_key, words_of_counter, rounds)
+    assert tuple(int(word) for word in in_jax) == words
+    assert tuple(int(word) for word in kernel.threefry2x32(*key, *counter, rounds)) == words
+
+
+def test_tile_keys_are_jax_fold_in_on_both_sides(key):
+    in_jax = np.asarray(noise.tile_keys(key, 80))
+    for t in (0, 1, 77):
+        expected = jax.random.key_data(jax.random.fold_in(jax.random.wrap_key_data(key), t))
+        assert (in_jax[t] == np.asarray(expected)).all()
+        assert kernel.tile_key(*np.asarray(key), np.uint32(t)) == tuple(in_jax[t])
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (3, 16), (257, 131), (64, 1000), (0, 5), (5, 0)])
+@pytest.mark.parametrize("row_offset", [0, 12345, 2**32 - 2])
+def test_both_engines_draw_the_same_bits(key, rows, columns, row_offset):
+    drawn = kernel.gaussian_deviates(np.asarray(key), rows, columns, row_offset)
+    assert drawn.dtype == np.float32
+    assert (np.asarray(jax_deviates(key, rows, columns, jnp.uint32(row_offset))) == drawn).all()
+
+
+@pytest.mark.parametrize("tile_columns", [1, 7, 64, 1000])
+def test_both_engines_draw_the_same_common_mode_once_per_tile(key, tile_columns):
+    expected = jax.jit(noise.common_mode_deviates, static_argnums=(1, 2, 3))(key, 21, 133, tile_columns, 3)
+    drawn = kernel.common_mode_deviates(np.asarray(key), 21, 133, tile_columns, 3)
+    assert (np.asarray(expected) == drawn).all()
+    tiles = -(-133 // tile_columns)
+    assert len(np.unique(drawn)) == 21 * tiles
+
+
+def test_rows_and_columns_keep_their_deviates_whatever_is_drawn_with_them(key):
+    whole = kernel.gaussian_deviates(np.asarray(key), 40, 100)
+    assert (kernel.gaussian_deviates(np.asarray(key), 10, 50, 30) == whole[30:, :50]).all()
+
+
+def _check_moments(z, standard_errors):
+    """Raw moments to order 6 within their own standard errors."""
+    power = np.ones_like(z)
+    for expected, variance in zip(NORMAL_MOMENTS, NORMAL_MOMENT_VARIANCES, strict=True):
+        power *= z
+        assert abs(power.mean() - expected) < standard_errors * np.sqrt(variance / z.size)
+
+
+def _check_tails(z, levels):
+    """As many deviates beyond each level as a normal distribution has, to 5 Poisson standard deviations."""
+    for level in levels:
+        expected = z.size * special.erfc(level / np.sqrt(2))
+        assert abs(np.count_nonzero(np.abs(z) > level) - expected) < 5 * np.sqrt(expected) + 1
+
+
+def _kolmogorov_smirnov(z):
+    """Distance of the empirical distribution, sqrt(n) D, on 2^16 probabilities; above 1.95 once in 1000."""
+    counts = np.bincount((special.ndtr(z) * 2**16).astype(np.int64), minlength=2**16)[: 2**16]
+    return np.abs(np.cumsum(counts) / z.size - np.arange(1, 2**16 + 1) / 2**16).max() * np.sqrt(z.size)
+
+
+def test_deviates_are_standard_normal(key):
+    z = kernel.gaussian_deviates(np.asarray(key), 1024, 1024).astype(np.float64).ravel()
+    _check_moments(z, 4)
+    _check_tails(z, (1, 2, 3, 4))
+    assert _kolmogorov_smirnov(z) < 1.95
+
+
+@pytest.mark.slow
+def test_a_hundred_million_deviates_are_standard_normal_to_five_and_a_half_sigma(key):
+    z = kernel.gaussian_deviates(np.asarray(key), 10_000, 10_000).ravel()
+    parts = [part.astype(np.float64) for part in np.split(z, 10)]
+    for p, (expected, variance) in enumerate(zip(NORMAL_MOMENTS, NORMAL_MOMENT_VARIANCES, strict=True), start=1):
+        assert abs(np.mean([(part**p).mean() for part in parts]) - expected) < 4 * np.sqrt(variance / z.size)
+    _check_tails(z, (1, 2, 3, 4, 5, 5.5))
+    assert _kolmogorov_smirnov(z) < 1.95
+
+
+def test_neighbours_are_independent(key):
+    """Rows, columns, halves of a hash, tiles and neighbouring keys: neither values nor squares are correlated."""
+    key = np.asarray(key)
+    z = kernel.gaussian_deviates(key, 1024, 1024)
+    next_tile = kernel.gaussian_deviates(np.asarray(noise.tile_keys(jnp.asarray(key), 2)[1]), 1024, 1024)
+    next_key = kernel.gaussian_deviates(key + np.array([0, 1], np.uint32), 1024, 1024)
+    halves = z.reshape(1024, 64, 2, 8)
+    pairs = [
+        (z[1:], z[:-1]),
+        (z[:, 1:], z[:, :-1]),
+        (halves[:, :, 0], halves[:, :, 1]),
+        (z, next_tile),
+        (z, next_key),
+        (z, z.T),
+    ]
+    for a, b in pairs:
+        for f in (lambda v: v, np.square, np.abs):
+            correlation = np.corrcoef(f(a).ravel().astype(np.float64), f(b).ravel().astype(np.float64))[0, 1]
+            assert abs(correlation) < 5 / np.sqrt(a.size)
+
+
+@pytest.mark.parametrize("flipped", range(4))
+def test_each_bit_of_key_and_counter_flips_half_of_the_words(flipped):
+    """Avalanche of the 13-round generator: 64 output bits, each flipped with probability 1/2."""
+    random = np.random.default_rng(flipped)
+    words = random.integers(0, 2**32, (4, 2000), dtype=np.uint32)
+    hashed = noise.threefry2x32((words[0], words[1]), (words[2], words[3]), noise.DEVIATE_ROUNDS)
+    for bit in range(32):
+        changed = words.copy()
+        changed[flipped] ^= np.uint32(1 << bit)
+        other = noise.threefry2x32((changed[0], changed[1]), (changed[2], changed[3]), noise.DEVIATE_ROUNDS)
+        flips = sum(int(np.bitwise_count(np.asarray(a ^ b)).sum()) for a, b in zip(hashed, other, strict=True))
+        draws = 2000 * 64
+        assert abs(flips / draws - 0.5) < 5 * 0.5 / np.sqrt(draws)
