@@ -77,7 +77,7 @@ def override(chip: Chip, assignments: Mapping[str, Any]) -> Chip:
     """The chip with some settings changed, named by any unambiguous end of their dotted path: `{"adc.bits": 8}`.
 
     An overridden number loses its source: it is now the user's. Bits are not free: where those of a converter change
-    and its energy is not given too, the energy follows by the converter's own law (`energy_at`), and its source says so.
+    and its energy is not given too, the energy follows by the converter's law (`energy_at`), and its source says so.
     """
     settings = _settings(chip)
     sources = dict(chip.sources)

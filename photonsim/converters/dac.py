@@ -1,8 +1,8 @@
 """Digital to analog: the input converter that drives a modulator.
 
-What a bit costs: of a current-steering converter the energy grows as `2^b / b`, the rule by which Lightening-Transformer
-(Zhu et al., HPCA 2024) carries an 8-bit converter of 50 mW at 14 GS/s to other resolutions: 0.45 pJ at 4 bits, 3.57 pJ
-at 8. `energy_at` scales a converter's own known energy by that rule.
+What a bit costs: the energy of a conversion grows as `2^b / b`, the rule by which Lightening-Transformer (Zhu et al.,
+HPCA 2024) carries an 8-bit converter of 50 mW at 14 GS/s to other resolutions: 0.45 pJ at 4 bits, 3.57 pJ at 8.
+`energy_at` scales a converter's own known energy by that rule.
 """
 
 import equinox as eqx

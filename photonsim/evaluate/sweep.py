@@ -23,9 +23,11 @@ from photonsim.chip import Chip, describe
 from photonsim.cost import BOUNDARIES, energy, latency
 from photonsim.errors import PhotonsimError
 from photonsim.evaluate.perplexity import Forward, TokenScores, Window, compare, join, text_windows
-from photonsim.evaluate.run import Progress, prefill_workload
+from photonsim.evaluate.run import Progress, prefill_workload, window_seed
 from photonsim.models import Model
 from photonsim.swap import Rule, check_rules, simulate
+
+LINE_START = '{"digest": '  # of every line of a file of points
 
 
 @dataclass(frozen=True)
@@ -70,11 +72,11 @@ def sweep(
         "windows": hashlib.sha256(b"".join(w.tokens.tobytes() + w.targets.tobytes() for w in windows)).hexdigest(),
         "context": context,
         "seed": seed,
-        "rules": [str(rule) for rule in rules],
+        "rules": [(str(rule), _settings(rule.action) if isinstance(rule.action, Chip) else None) for rule in rules],
         "photonsim": __version__,
     }
     known = {} if path is None else read_points(path)
-    digital: list[Forward] = []
+    digital = None
     points = []
     for done, chip in enumerate(chips):
         progress(done, len(chips))
@@ -113,12 +115,14 @@ def read_points(path: Path) -> dict[str, Point]:
     if not path.exists():
         return {}
     whole, newline, cut_off = path.read_text(encoding="utf-8").rpartition("\n")
-    if cut_off:
-        path.write_text(whole + newline, encoding="utf-8")
     try:
         points = [Point(**json.loads(line)) for line in whole.splitlines()]
+        if not cut_off.startswith(LINE_START[: len(cut_off)]):
+            raise ValueError(cut_off)
     except (ValueError, TypeError):
-        raise PhotonsimError(f"{path} holds no points of a sweep: give it a file of its own.") from None
+        raise PhotonsimError(f"{path} holds something else than points: give the sweep a file of its own.") from None
+    if cut_off:
+        path.write_text(whole + newline, encoding="utf-8")
     return {point.digest: point for point in points}
 
 
@@ -135,25 +139,22 @@ def _settings(chip: Chip) -> dict[str, Any]:
     return {key: value for key, value in describe(chip).items() if key not in words}
 
 
-def _digital_run(model: Model, windows: Sequence[Window]) -> list[Forward]:
-    """The model without a chip: for each window, the function that gives its logits, known by now."""
+def _digital_run(model: Model, windows: Sequence[Window]) -> Forward:
+    """The model without a chip: its logits of every window, known from now on."""
     apply = jax.jit(model.apply)
     logits = [apply(model.params, jnp.asarray(window.tokens)) for window in windows]
-    return [lambda _, known=known: known for known in logits]
+    return lambda number, ids: logits[number]
 
 
-def _point(digest, model: Model, chip: Chip, windows, digital, context, seed, rules) -> Point:
-    simulation = simulate(model.apply, chip, rules, seed=seed)
+def _point(digest, model: Model, chip: Chip, windows, digital: Forward, context, seed, rules) -> Point:
+    simulation = simulate(model.apply, chip, rules)
     shape = jax.ShapeDtypeStruct((1, context), jnp.int32)
     coverage = simulation.coverage(model.params, shape)
     check_rules(rules, [row.site for row in coverage.rows])
     programmed = simulation.program(model.params, shape)
-    on_chip = jax.jit(simulation.run)
-    parts = [
-        part
-        for window, forward in zip(windows, digital, strict=True)
-        for part in compare(forward, lambda ids: on_chip(programmed, model.params, ids), [window])
-    ]
+    run = jax.jit(simulation.run)
+    on_chip = lambda number, ids: run(programmed, model.params, ids, seed=window_seed(seed, number))  # noqa: E731
+    parts = list(compare(digital, on_chip, windows))
     reference, answer = (join(list(side)) for side in zip(*parts, strict=True))
     workload = prefill_workload(model, coverage, context)
     return _priced(digest, chip, reference, answer, energy(chip, workload), latency(chip, workload).seconds, context)
