@@ -2,5 +2,8 @@
 
 from photonsim.devices.laser import Laser as Laser
 from photonsim.devices.modulator import Modulator as Modulator
+from photonsim.devices.receiver import NoiseBudget as NoiseBudget
 from photonsim.devices.receiver import Receiver as Receiver
+from photonsim.devices.receiver import ideal_responsivity_a_per_w as ideal_responsivity_a_per_w
+from photonsim.devices.receiver import johnson_noise_a_per_sqrt_hz as johnson_noise_a_per_sqrt_hz
 from photonsim.devices.weight_cell import WeightCell as WeightCell
