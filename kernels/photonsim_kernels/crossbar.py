@@ -1,17 +1,17 @@
 """The product of a weight-stationary crossbar: DAC, tile products, noise, ADC and accumulation in one pass.
 
 The same numbers as `analog_matmul` in `photonsim.tiles.partial_sums`, where the equations stand. No tensor of partial
-sums exists: a block of 4 rows and 16 columns of them lives for as long as it takes to read it.
+sums exists: a block of 6 rows and 16 columns of them lives for as long as it takes to read it.
 
     encode     every row of x becomes integer codes and one scale per block, once                     M · K
     pack       the levels of a block, 64 columns wide, are laid out as the vector unit wants them     T · R · 64
-    multiply   4 rows of codes × 16 columns of levels: 8 vector registers of sums                     registers
+    multiply   6 rows of codes × 16 columns of levels: 12 vector registers of sums                    registers
     read       gain, noise, rounding; added to the rows' totals                                       registers, L1
 
 Operands of at most 16 bits are multiplied as integers, two products and their sum in one instruction (`pmaddwd` on
 x86): exact, and twice as fast as float32 on a processor without integer dot products. Everything else is float32.
 
-The work is cut into tasks of 64 columns and 256 rows. A task adds its tiles up in the order t = 0, 1 … and shares
+The work is cut into tasks of 64 columns and 258 rows. A task adds its tiles up in the order t = 0, 1 … and shares
 nothing with other tasks, so the answer is the same bits on any number of threads.
 
 The functions here know their operands by address, from one record (`JOB`), so that one compilation serves all types;
@@ -43,7 +43,7 @@ from photonsim_kernels.products import (
 from photonsim_kernels.reading import read_row, read_rows
 
 PANELS = 4  # packed at once, so that a cache line of 64 int8 levels is read once
-ROW_BLOCK = 256  # rows of a task
+ROW_BLOCK = 258  # rows of a task
 SMALLEST_SCALE = float32(2.0**-100)
 
 IDEAL = 0  # as a number of bits
@@ -210,7 +210,7 @@ def _copy_columns(job, b, t, start, root, into):
 
 @compiled
 def _multiply(job, codes, panel, together, out):
-    """Sums (4 or 1, 16) of the rows at the address `codes`, in chunks of inputs whose integer sums fit in 32 bits."""
+    """Sums (6 or 1, 16) of the rows at the address `codes`, in chunks of inputs whose integer sums fit in 32 bits."""
     stride = job.code_bytes * job.code_rows * job.blocks
     steps = job.code_rows * job.code_bytes // 4
     start = 0
@@ -246,51 +246,49 @@ def _run_task(job_address, i):
     common_codes = pointer(job.common, np.float32)[_source(job, 8, b)]
     row_number = uint32(uint32(setting.row_offset) + uint32(first_row))
 
-    panel_bytes = job.code_bytes * job.code_rows * PANEL
+    block_bytes = job.code_bytes * job.code_rows
+    panel_bytes = block_bytes * PANEL
     panels = np.empty(count * panel_bytes, np.uint8)
     panel_magnitudes = np.empty(count * panel_bytes if shot_noise else 0, np.uint8)
-    columns = np.empty((5, PANEL), np.float32)
-    common = np.empty((rows if common_mode else 0, PANEL), np.float32)
+    columns = np.empty((count, 5, PANEL), np.float32)
+    common = np.empty((count, rows if common_mode else 0, PANEL), np.float32)
     totals = np.zeros((count, rows, PANEL), np.float32)
-    sums, magnitude_sums = (np.empty((ROWS, PANEL), np.float32), np.empty((ROWS, PANEL), np.float32))
-    block_bytes = job.code_bytes * job.code_rows
+    sums, magnitude_sums = np.empty((ROWS, PANEL), np.float32), np.empty((ROWS, PANEL), np.float32)
     for t in range(job.blocks):
         key0, key1 = tile_key(key[0], key[1], t)
         _pack(job, b, t, first_column, count, panels.ctypes.data, panel_magnitudes.ctypes.data, shot_noise)
         for p in range(count):
             column = first_column + p * PANEL
-            _copy_columns(job, b, t, column, not shot_noise, columns)
+            _copy_columns(job, b, t, column, not shot_noise, columns[p])
             if common_mode:
-                fill_common_mode(common, key0, key1, row_number, column, setting.columns)
-            panel, magnitude_panel = (
-                panels.ctypes.data + p * panel_bytes,
-                panel_magnitudes.ctypes.data + p * panel_bytes,
-            )
-            m = 0
-            while m < rows:
-                together = m + ROWS <= rows
-                row = (b * job.rows + first_row + m) * job.blocks + t
-                _multiply(job, job.codes + block_bytes * row, panel, together, sums.ctypes.data)
+                fill_common_mode(common[p], key0, key1, row_number, column, setting.columns)
+        m = 0
+        while m < rows:
+            together = m + ROWS <= rows
+            row = (b * job.rows + first_row + m) * job.blocks + t
+            codes, magnitudes = job.codes + block_bytes * row, job.magnitudes + block_bytes * row
+            row_scales, number = job.scales + 4 * row, uint32(row_number + uint32(m))
+            for p in range(count):
+                _multiply(job, codes, panels.ctypes.data + p * panel_bytes, together, sums.ctypes.data)
                 if shot_noise:
-                    magnitudes = job.magnitudes + block_bytes * row
-                    _multiply(job, magnitudes, magnitude_panel, together, magnitude_sums.ctypes.data)
-                number, lane = uint32(row_number + uint32(m)), uint32(column // 2)
-                total = totals.ctypes.data + 4 * PANEL * (p * rows + m)
-                common_row = common.ctypes.data + 4 * PANEL * m
+                    panel = panel_magnitudes.ctypes.data + p * panel_bytes
+                    _multiply(job, magnitudes, panel, together, magnitude_sums.ctypes.data)
+                lane = uint32((first_column + p * PANEL) // 2)
+                own_columns = columns.ctypes.data + 4 * PANEL * 5 * p
+                place = 4 * PANEL * (p * rows + m)
                 if together:
                     read_rows(
-                        sums.ctypes.data, magnitude_sums.ctypes.data, columns.ctypes.data, common_row, total,
-                        job.scales + 4 * row, 4 * job.blocks, key0, key1, number, lane, common_codes,
-                        setting.adc_bits, noise, shot_noise, common_mode
+                        sums.ctypes.data, magnitude_sums.ctypes.data, own_columns, common.ctypes.data + place,
+                        totals.ctypes.data + place, row_scales, 4 * job.blocks, key0, key1, number, lane,
+                        common_codes, setting.adc_bits, noise, shot_noise, common_mode,
                     )  # fmt: skip
-                    m += ROWS
                 else:
                     read_row(
-                        sums.ctypes.data, magnitude_sums.ctypes.data, columns.ctypes.data, common_row, total,
-                        job.scales + 4 * row, 4 * job.blocks, key0, key1, number, lane, common_codes,
-                        setting.adc_bits, noise, shot_noise, common_mode
+                        sums.ctypes.data, magnitude_sums.ctypes.data, own_columns, common.ctypes.data + place,
+                        totals.ctypes.data + place, row_scales, 0, key0, key1, number, lane,
+                        common_codes, setting.adc_bits, noise, shot_noise, common_mode,
                     )  # fmt: skip
-                    m += 1
+            m += ROWS if together else 1
     for p in range(count):
         start = first_column + p * PANEL
         for m in range(rows):

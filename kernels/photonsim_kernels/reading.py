@@ -1,4 +1,4 @@
-"""The reading of 4 rows by 16 columns of partial sums while they are still in registers or the first cache.
+"""The reading of 6 rows by 16 columns of partial sums while they are still in registers or the first cache.
 
 `read_partial_sums` of `photonsim.tiles.partial_sums`, operation by operation: gain and offset, noise, the disturbance
 that a tile's columns share, the ADC, and the addition to the rows' totals. Each effect that is off is jumped over.
@@ -12,6 +12,7 @@ from photonsim_kernels.compiled import emitted
 from photonsim_kernels.noise import emit_deviates, emit_keys
 from photonsim_kernels.products import ROWS
 
+TOGETHER = 3  # rows whose deviates are computed in alternation
 GAIN, OFFSET, NOISE, SHOT, SCALE = range(5)  # the values of a column, in the order they are stored
 
 
@@ -23,11 +24,11 @@ class _Values:
         self.cells = [cgutils.alloca_once(builder, simd.FLOATS) for _ in values]
         self.set(values)
 
-    def get(self):
-        return [self.builder.load(cell, typ=simd.FLOATS) for cell in self.cells]
+    def get(self, which=slice(None)):
+        return [self.builder.load(cell, typ=simd.FLOATS) for cell in self.cells[which]]
 
-    def set(self, values):
-        for cell, value in zip(self.cells, values, strict=True):
+    def set(self, values, which=slice(None)):
+        for cell, value in zip(self.cells[which], values, strict=True):
             self.builder.store(value, cell)
 
 
@@ -55,11 +56,15 @@ def _emit_noise(builder, block, values, magnitudes, shot_noise, keys, row, lane)
     with builder.if_then(shot_noise):
         variances = _multiply_add(builder, block.numbers(magnitudes), block.column(SHOT), block.column(NOISE))
         spread.set([simd.square_root(builder, v) for v in variances])
-    rows = [simd.splat(builder, builder.add(row, simd.INT(m))) for m in range(block.rows)]
     lanes = builder.add(simd.splat(builder, lane), simd.lane_numbers())
-    halves = emit_deviates(builder, emit_keys(builder, *keys), rows, [lanes] * block.rows)
-    deviates = [half for pair in zip(*halves, strict=True) for half in pair]
-    values.set(_multiply_add(builder, spread.get(), deviates, values.get()))
+    key_vectors = emit_keys(builder, *keys)
+    for first in range(0, block.rows, TOGETHER):
+        group = slice(2 * first, 2 * (first + TOGETHER))
+        numbers = range(first, min(first + TOGETHER, block.rows))
+        rows = [simd.splat(builder, builder.add(row, simd.INT(m))) for m in numbers]
+        halves = emit_deviates(builder, key_vectors, rows, [lanes] * len(rows))
+        deviates = [half for pair in zip(*halves, strict=True) for half in pair]
+        values.set(_multiply_add(builder, spread.get(group), deviates, values.get(group)), group)
 
 
 def _emit_conversion(builder, values, adc_bits):
