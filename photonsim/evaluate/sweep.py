@@ -11,6 +11,8 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,6 @@ import jax
 import numpy as np
 from jax import numpy as jnp
 
-from photonsim import __version__
 from photonsim.chip import Chip, describe
 from photonsim.cost import BOUNDARIES, energy, latency
 from photonsim.errors import PhotonsimError
@@ -73,7 +74,7 @@ def sweep(
         "context": context,
         "seed": seed,
         "rules": [(str(rule), _settings(rule.action) if isinstance(rule.action, Chip) else None) for rule in rules],
-        "photonsim": __version__,
+        "photonsim": version("photonsim"),
     }
     known = {} if path is None else read_points(path)
     digital = None

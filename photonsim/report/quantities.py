@@ -9,9 +9,7 @@ def si(value: float, unit: str) -> str:
     """`si(2.43e-12, "J")` is `2.43 pJ`."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g} {unit}"
-    power = 3 * math.floor(math.log10(abs(value)) / 3)
-    if round(abs(value) / 10.0**power, 3 - len(f"{int(abs(value) / 10.0**power)}")) >= 1000:
-        power += 3
+    power = 3 * (_magnitude(value, 3) // 3)
     power = min(max(power, min(PREFIXES)), max(PREFIXES))
     return f"{significant(value / 10.0**power)} {PREFIXES[power]}{unit}"
 
@@ -20,7 +18,12 @@ def significant(value: float, digits: int = 3) -> str:
     """A number with `digits` significant digits and no exponent while it is of readable size."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
-    magnitude = math.floor(math.log10(abs(value)))
+    magnitude = _magnitude(value, digits)
     if not -4 <= magnitude <= 6:
         return f"{value:.{digits - 1}e}"
     return f"{value:,.{max(digits - 1 - magnitude, 0)}f}"
+
+
+def _magnitude(value: float, digits: int) -> int:
+    """Power of ten of the value as it will be printed: 999.6 with three digits counts as a thousand."""
+    return int(f"{value:.{digits - 1}e}".partition("e")[2])

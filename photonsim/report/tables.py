@@ -105,10 +105,11 @@ def _footnotes(result: Result) -> Text:
 def chips_table(chips: Sequence[Chip]) -> Table:
     """All presets side by side, our derived peak beside what is quoted."""
     table = _table("Chips", "peak figures follow from the description; photonsim chips NAME prints sources")
-    table.add_column("name", overflow="fold")
-    table.add_column("status")
+    table.padding, table.show_edge = (0, 1, 0, 0), False
+    table.add_column("name", no_wrap=True)
+    table.add_column("status", no_wrap=True)
     table.add_column("array", justify="right")
-    table.add_column("bits\nin/w/out", justify="right")
+    table.add_column("bits\nx/w/out", justify="right")
     table.add_column("peak\nTOPS", justify="right")
     table.add_column("quoted\nTOPS", justify="right")
     table.add_column("TOPS/W\nat the wall", justify="right")
@@ -117,7 +118,8 @@ def chips_table(chips: Sequence[Chip]) -> Table:
         bits = "/".join("∞" if b is None else str(b) for b in (tile.input_dac.bits, tile.cell.bits, tile.adc.bits))
         quoted = "\n".join(significant(figure.value) for figure in chip.quoted if figure.unit == "TOPS")
         efficiency = "–" if chip.status == "ideal" else significant(float(peak_tops_per_w(chip, BOUNDARIES[-1])))
-        array = f"{chip.cores}×{tile.rows}×{tile.columns}"
+        shape = f"{tile.rows}²" if tile.rows == tile.columns else f"{tile.rows}×{tile.columns}"
+        array = f"{chip.cores}×{shape}"
         table.add_row(
             chip.name, chip.status, array, bits, significant(float(peak_tops(chip))), quoted or "–", efficiency
         )
@@ -128,8 +130,9 @@ def chip_tables(chip: Chip) -> RenderableType:
     """One chip in full: every setting with its source, peak power by component, quoted figures beside ours."""
     sources = dict(chip.sources)
     settings = _table(chip.title, f"{chip.name}, {chip.status}; ? marks a number that is assumed, with its range")
-    for header in ("setting", "value", "source"):
-        settings.add_column(header, overflow="fold")
+    settings.add_column("setting", no_wrap=True)
+    settings.add_column("value", overflow="fold", max_width=11)
+    settings.add_column("source", overflow="fold")
     for path, value in _flat(describe(chip)):
         source = sources.get(path)
         settings.add_row(path, _value(value), _source(source), style="yellow" if source and source.assumed else "")

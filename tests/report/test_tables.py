@@ -1,0 +1,71 @@
+"""Tables: 80 columns, plain when piped, and every number of the record in its place."""
+
+import dataclasses
+import io
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from photonsim.chip import load_chip, preset_names
+from photonsim.report import chip_tables, chips_table, run_tables
+from photonsim.report.quantities import si, significant
+
+
+def printed(renderable) -> str:
+    stream = io.StringIO()
+    Console(file=stream, width=80, highlight=False).print(renderable)
+    return stream.getvalue()
+
+
+def assert_plain_and_narrow(text: str) -> None:
+    assert "\x1b" not in text
+    assert max(len(line) for line in text.splitlines()) <= 80
+
+
+def test_a_run_fits_80_columns_and_says_what_was_found(result):
+    text = printed(run_tables(result))
+    assert_plain_and_narrow(text)
+    record = result.as_dict()
+    assert significant(record["digital"]["perplexity"], 4) in text
+    assert significant(record["chip_result"]["perplexity"], 4) in text
+    assert si(record["energy"]["total_j_per_token"], "J") in text
+    for component, joules in record["energy"]["by_component_j_per_token"].items():
+        assert any(component in line and si(joules, "J") in line for line in text.splitlines())
+    for effect in record["effects"]:
+        assert effect["name"] in text
+    for baseline in record["baseline"]:
+        assert si(baseline["total_j_per_token"], "J") in text
+    assert f"{100 * record['coverage']['mac_share']:.2f} %" in text
+
+
+def test_a_warning_is_printed(result):
+    silent = dataclasses.replace(result.effects[0], on=True, relative_error=0.0)
+    warned = dataclasses.replace(result, effects=(silent, *result.effects[1:]))
+    assert "Warning: input converter is on but changed nothing." in printed(run_tables(warned))
+
+
+def test_a_run_that_ended_in_nan_still_prints(result):
+    broken = dataclasses.replace(result.on_chip, nll=np.full_like(result.on_chip.nll, np.nan))
+    text = printed(run_tables(dataclasses.replace(result, on_chip=broken)))
+    assert any("perplexity" in line and "nan" in line for line in text.splitlines())
+
+
+def test_the_list_of_chips_fits_80_columns():
+    text = printed(chips_table([load_chip(name) for name in preset_names()]))
+    assert_plain_and_narrow(text)
+    assert "…" not in text
+    for name in preset_names():
+        assert f" {name} " in text
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_one_chip_in_full_names_every_source(name):
+    chip = load_chip(name)
+    text = printed(chip_tables(chip))
+    assert_plain_and_narrow(text)
+    words = "".join(text.split())
+    for path, source in chip.sources:
+        assert f" {path} " in text
+        assert source.text.split()[0] in words
+    assert words.count("?assumed:") == sum(source.assumed for _, source in chip.sources)
