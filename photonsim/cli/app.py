@@ -15,7 +15,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from photonsim import __version__
 from photonsim.chip import Chip, load_chip, override, preset_names
 from photonsim.chip.description import parse_assignment
 from photonsim.errors import PhotonsimError
@@ -122,10 +121,8 @@ def doctor() -> None:
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    table.add_row("photonsim", __version__)
     for name, number in versions().items():
-        if name != "photonsim":
-            table.add_row(name, number)
+        table.add_row(name, number)
     table.add_row("devices", f"{', '.join(str(device) for device in jax.devices())}; {os.cpu_count()} CPU cores")
     table.add_row("engine", f"{'numba' if fast else 'jax'}: {how}")
     for extra, module in (("hf", "transformers"), ("hf", "torch"), ("train", "optax"), ("notebooks", "nbclient")):
