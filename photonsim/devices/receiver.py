@@ -18,6 +18,7 @@ import math
 
 import equinox as eqx
 from jax import numpy as jnp
+from jaxtyping import Array
 
 from photonsim.errors import PhotonsimError, check_number
 from photonsim.units import (
@@ -36,11 +37,11 @@ ROOM_TEMPERATURE_K = 300.0
 class NoiseBudget(eqx.Module):
     """What a receiver reads under one steady light: the signal current and the variance of each noise."""
 
-    signal_a: float
-    amplifier_variance_a2: float
-    dark_variance_a2: float
-    shot_variance_a2: float
-    intensity_variance_a2: float
+    signal_a: Array | float
+    amplifier_variance_a2: Array | float
+    dark_variance_a2: Array | float
+    shot_variance_a2: Array | float
+    intensity_variance_a2: Array | float
 
     @property
     def variance_a2(self):
@@ -103,7 +104,14 @@ class Receiver(eqx.Module):
         """Variance of the current under a total optical power on the two diodes, A²: `2 q R P B`."""
         return 2 * ELEMENTARY_CHARGE_C * self.responsivity_a_per_w * power_w * bandwidth_hz
 
-    def noise_budget(self, power_w, bandwidth_hz, rin_per_hz=0.0, minus_power_w=0.0, mismatch=0.0) -> NoiseBudget:
+    def noise_budget(
+        self,
+        power_w,
+        bandwidth_hz,
+        rin_per_hz: Array | float = 0.0,
+        minus_power_w: Array | float = 0.0,
+        mismatch: Array | float = 0.0,
+    ) -> NoiseBudget:
         """Signal and noises under steady light.
 
         Balanced detection subtracts what the rails have in common, the laser's tremor included: RIN multiplies the
@@ -114,8 +122,9 @@ class Receiver(eqx.Module):
         - `rin_per_hz`: the laser's, 1/Hz (`laser.rin_per_hz`).
         - `mismatch`: responsivities `R (1 ± mismatch/2)` of the two diodes: the common mode that they let through.
         """
-        plus_a = self.responsivity_a_per_w * (1 + mismatch / 2) * power_w
-        minus_a = self.responsivity_a_per_w * (1 - mismatch / 2) * minus_power_w
+        unbalance = mismatch / 2
+        plus_a = self.responsivity_a_per_w * (1 + unbalance) * power_w
+        minus_a = self.responsivity_a_per_w * (1 - unbalance) * minus_power_w
         shot = 2 * ELEMENTARY_CHARGE_C * (plus_a + minus_a) * bandwidth_hz if self.shot_noise else 0.0
         return NoiseBudget(
             signal_a=plus_a - minus_a,
@@ -125,7 +134,7 @@ class Receiver(eqx.Module):
             intensity_variance_a2=rin_per_hz * (plus_a - minus_a) ** 2 * bandwidth_hz,
         )
 
-    def power_for_enob_w(self, enob, bandwidth_hz, rin_per_hz=0.0):
+    def power_for_enob_w(self, enob, bandwidth_hz, rin_per_hz: Array | float = 0.0):
         """Detected power on one diode at which the budget reaches `enob` bits, W: the inverse of `noise_budget`.
 
         With `S` the SNR wanted, the current solves `(1 - S·RIN·B) i² - 2 q B S i - S σ² = 0`. Refuses what lies above
