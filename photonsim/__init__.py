@@ -2,22 +2,32 @@
 
 from importlib.metadata import version as _version
 
-from photonsim.chip import Chip as Chip
-from photonsim.chip import describe as describe
-from photonsim.chip import load_chip as load_chip
-from photonsim.chip import override as override
-from photonsim.chip import preset_names as preset_names
-from photonsim.chip import save_chip as save_chip
-from photonsim.cost import energy as energy
-from photonsim.cost import latency as latency
-from photonsim.errors import PhotonsimError as PhotonsimError
-from photonsim.evaluate import Result as Result
-from photonsim.evaluate import error_budget as error_budget
-from photonsim.evaluate import run as run
-from photonsim.events import EventCounts as EventCounts
-from photonsim.models import Model as Model
+from photonsim.chip import Chip, describe, load_chip, override, preset_names, save_chip
+from photonsim.cost import energy, latency
+from photonsim.errors import PhotonsimError
+from photonsim.evaluate import Result, error_budget, run
+from photonsim.events import EventCounts
+from photonsim.models import Model
 from photonsim.models import load as load_model
-from photonsim.swap import Rule as Rule
-from photonsim.swap import simulate as simulate
+from photonsim.swap import Rule, simulate
 
 __version__ = _version("photonsim")
+__all__ = [
+    "Chip",
+    "EventCounts",
+    "Model",
+    "PhotonsimError",
+    "Result",
+    "Rule",
+    "describe",
+    "energy",
+    "error_budget",
+    "latency",
+    "load_chip",
+    "load_model",
+    "override",
+    "preset_names",
+    "run",
+    "save_chip",
+    "simulate",
+]

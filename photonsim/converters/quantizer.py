@@ -20,6 +20,11 @@ def full_scale_code(bits: int | None) -> int:
     return max(2 ** (bits - 1) - 1, 1)
 
 
+def bits_in_words(bits: int | None) -> str:
+    """`8 bits`, or `ideal`."""
+    return "ideal" if bits is None else f"{bits} bits"
+
+
 @jax.custom_jvp
 def straight_through(value: Float[Array, "..."], rounded: Float[Array, "..."]) -> Float[Array, "..."]:
     """`rounded` forwards, the gradient of `value` backwards (the straight-through estimator, Bengio et al. 2013)."""

@@ -5,13 +5,15 @@ how much it did: a product of normal numbers goes through the chip with everythi
 everything on. An effect that is on and yet does nothing is marked.
 """
 
+import functools
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 from jax import numpy as jnp
 
 from photonsim.chip import Chip, describe, override
-from photonsim.errors import PhotonsimError
+from photonsim.tiles import Disturbance
 
 TOGETHER = "all together"  # the last line of a budget
 ROWS, INNER, COLUMNS = 128, 512, 128  # of the reference product: four blocks of a 128-row tile
@@ -30,28 +32,17 @@ class Effect:
     relative_error: float | None = None
 
 
-OFF = {
-    "input converter": {"tile.input_dac.bits": "none"},
-    "weight levels": {"tile.cell.bits": "none"},
-    "output converter": {"tile.adc.bits": "none"},
-    "measured noise": {"tile.adc.noise_rms": 0.0, "tile.die.noise_spread": 0.0},
-    "common-mode noise": {"tile.die.common_mode_rms": 0.0},
-    "amplifier and dark noise": {"tile.receiver.tia_noise_a_per_sqrt_hz": 0.0, "tile.receiver.dark_current_a": 0.0},
-    "shot noise": {"tile.receiver.shot_noise": False},
-    "column gain": {"tile.die.gain_mean": 1.0, "tile.die.gain_spread": 0.0},
-    "column offset": {"tile.die.offset_mean": 0.0, "tile.die.offset_spread": 0.0},
-}
-
-
 def error_budget(chip: Chip, seed: int = 0) -> list[Effect]:
     """Every effect alone, and last, under the name `all together`, the chip as it is."""
-    everything_off = {path: value for settings in OFF.values() for path, value in settings.items()}
+    disturbances = chip.tile.disturbances()
+    everything_off = {path: value for each in disturbances for path, value in _off(each).items()}
     effects = []
-    for name, settings in OFF.items():
-        on = any(_setting(chip, path) != value for path, value in settings.items())
-        rest = {path: value for path, value in everything_off.items() if path not in settings}
+    for each in disturbances:
+        mine = _off(each)
+        on = any(_setting(chip, path) != value for path, value in mine.items())
+        rest = {path: value for path, value in everything_off.items() if path not in mine}
         error = reference_error(override(chip, rest), seed) if on else None
-        effects.append(Effect(name, _summary(chip, name), on, error))
+        effects.append(Effect(each.name, each.setting, on, error))
     effects.append(Effect(TOGETHER, "", True, reference_error(chip, seed)))
     return effects
 
@@ -71,34 +62,11 @@ def reference_error(chip: Chip, seed: int = 0) -> float:
     return float(jnp.linalg.norm(error) / jnp.linalg.norm(exact))
 
 
-def _setting(chip: Chip, path: str):
-    table = describe(chip)
-    for key in path.split("."):
-        if key not in table:
-            raise PhotonsimError(f"The chip {chip.name} has no setting {path}.")
-        table = table[key]
-    return table
+def _setting(chip: Chip, path: str) -> Any:
+    """A setting by its dotted path."""
+    return functools.reduce(lambda table, key: table[key], path.split("."), describe(chip))
 
 
-def _summary(chip: Chip, name: str) -> str:
-    """What of the chip makes the effect, in a few words."""
-    tile = chip.tile
-    return {
-        "input converter": f"{_bits(tile.input_dac.bits)}",
-        "weight levels": f"{_bits(tile.cell.bits)}",
-        "output converter": f"{_bits(tile.adc.bits)}, {_range(tile.adc)}",
-        "measured noise": f"{tile.adc.noise_rms:.2e} of full scale",
-        "common-mode noise": f"{tile.die.common_mode_rms:.2e} of full scale",
-        "amplifier and dark noise": f"{tile.receiver.tia_noise_a_per_sqrt_hz * 1e12:g} pA/√Hz",
-        "shot noise": f"{float(tile.photons_per_mac):.3g} photons/MAC at full scale",
-        "column gain": f"{tile.die.gain_mean:g} ± {tile.die.gain_spread:g}",
-        "column offset": f"± {tile.die.offset_spread:.2e} of full scale",
-    }[name]
-
-
-def _bits(bits: int | None) -> str:
-    return "ideal" if bits is None else f"{bits} bits"
-
-
-def _range(adc) -> str:
-    return f"gain {adc.gain:g}" if adc.range_policy == "gain" else f"range ±{adc.sigmas:g}σ"
+def _off(disturbance: Disturbance) -> dict[str, Any]:
+    """Settings of the chip that take a disturbance of its tile away."""
+    return {f"tile.{path}": value for path, value in disturbance.off.items()}

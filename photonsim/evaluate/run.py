@@ -202,7 +202,7 @@ def window_seed(seed: int, number: int) -> PRNGKeyArray:
 def prefill_workload(model: Model, coverage: Coverage, context: int) -> Workload:
     """What one sequence of `context` tokens asks of the hardware, with the products placed as the coverage says."""
     shape = DecoderShape.from_config(dataclasses.asdict(model.config))
-    products = [Product(r.name, r.kind, r.batch, r.m, r.k, r.n, r.trips, r.on_chip) for r in coverage.products]
+    products = tuple(Product(r.name, r.kind, r.batch, r.m, r.k, r.n, r.trips, r.on_chip) for r in coverage.products)
     return decoder_workload(shape, ForwardPass(sequences=1, tokens=context), products=products)
 
 

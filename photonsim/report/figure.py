@@ -1,6 +1,7 @@
 """The figure of a run: what a token costs, beside what light did to the answers."""
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import matplotlib.ticker
@@ -14,7 +15,7 @@ from photonsim.report.quantities import si, significant
 
 # Okabe and Ito's palette (jfly.uni-koeln.de/color), told apart by readers with any common colour vision
 PALETTE = ("#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7", "#F0E442", "#999999", "#000000", "#8c6d31")
-STYLE = {
+STYLE: Any = {
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -74,7 +75,7 @@ def _stacks(per_token: list[dict[str, float]]):
 
 
 def _draw_loss(axes: Axes, result: Result) -> None:
-    bins = np.linspace(0, 16, 33)
+    bins = [half / 2 for half in range(33)]
     for scores, colour, name in ((result.digital, PALETTE[7], "digital"), (result.on_chip, PALETTE[3], "on the chip")):
         label = f"{name}: perplexity {significant(scores.perplexity, 4)}"
         axes.hist(np.clip(scores.nll, 0, 16), bins, histtype="step", lw=1.6, color=colour, label=label)

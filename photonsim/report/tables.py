@@ -115,7 +115,7 @@ def chips_table(chips: Sequence[Chip]) -> Table:
     table.add_column("TOPS/W\nat the wall", justify="right")
     for chip in chips:
         tile = chip.tile
-        bits = "/".join("∞" if b is None else str(b) for b in (tile.input_dac.bits, tile.cell.bits, tile.adc.bits))
+        bits = "/".join("∞" if b is None else str(b) for b in tile.converter_bits)
         quoted = "\n".join(significant(figure.value) for figure in chip.quoted if figure.unit == "TOPS")
         efficiency = "–" if chip.status == "ideal" else significant(float(peak_tops_per_w(chip, BOUNDARIES[-1])))
         shape = f"{tile.rows}²" if tile.rows == tile.columns else f"{tile.rows}×{tile.columns}"

@@ -1,12 +1,27 @@
 """What every matrix-multiply unit answers: how a matrix sits in it, what it makes of a product, and what that took."""
 
 import abc
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import equinox as eqx
 from jaxtyping import Array, Float, UInt32
 
 from photonsim.events import EventCounts
 from photonsim.tiles.partial_sums import Programmed
+
+
+@dataclass(frozen=True)
+class Disturbance:
+    """One thing that keeps a tile from being exact: its name, its setting in words, and what would take it away.
+
+    `off` holds settings by their dotted path below the tile, such as `{"adc.bits": "none"}`.
+    """
+
+    name: str
+    setting: str
+    off: Mapping[str, Any]
 
 
 class AbstractTile(eqx.Module):
@@ -18,6 +33,15 @@ class AbstractTile(eqx.Module):
     rows: eqx.AbstractVar[int]
     columns: eqx.AbstractVar[int]
     clock_hz: eqx.AbstractVar[float]
+
+    @property
+    @abc.abstractmethod
+    def converter_bits(self) -> tuple[int | None, int | None, int | None]:
+        """Bits of an input, a weight and an output; `None` is ideal."""
+
+    @abc.abstractmethod
+    def disturbances(self) -> tuple[Disturbance, ...]:
+        """All that keeps this tile from being exact, on or off: with every one off, it is."""
 
     @abc.abstractmethod
     def program(self, w: Float[Array, "k n"], cores: int) -> Programmed:

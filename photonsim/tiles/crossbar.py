@@ -18,11 +18,11 @@ import jax
 from jax import numpy as jnp
 from jaxtyping import Array, Float
 
-from photonsim.converters import Adc, Dac, full_scale_code
+from photonsim.converters import Adc, Dac, bits_in_words, full_scale_code
 from photonsim.devices import Laser, Modulator, Receiver, WeightCell
 from photonsim.errors import check_choice, check_count, check_number
 from photonsim.events import EventCounts
-from photonsim.tiles.base import AbstractTile
+from photonsim.tiles.base import AbstractTile, Disturbance
 from photonsim.tiles.die import Die, DieColumns
 from photonsim.tiles.fast import analog_matmul_fast, fast_engine_available
 from photonsim.tiles.partial_sums import Programmed, Readout, analog_matmul, block_scales, encode, split_blocks
@@ -114,6 +114,47 @@ class Crossbar(AbstractTile):
             noise=self._has_background or _nonzero(self.adc.noise_rms),
             shot_noise=self.receiver.shot_noise,
             common_mode=_nonzero(self.die.common_mode_rms),
+        )
+
+    @property
+    def converter_bits(self) -> tuple[int | None, int | None, int | None]:
+        """See `AbstractTile.converter_bits`."""
+        return self.input_dac.bits, self.cell.bits, self.adc.bits
+
+    def disturbances(self) -> tuple[Disturbance, ...]:
+        """See `AbstractTile.disturbances`."""
+        adc, die, receiver = self.adc, self.die, self.receiver
+        span = f"gain {adc.gain:g}" if adc.range_policy == "gain" else f"range ±{adc.sigmas:g}σ"
+        return (
+            Disturbance("input converter", bits_in_words(self.input_dac.bits), {"input_dac.bits": "none"}),
+            Disturbance("weight levels", bits_in_words(self.cell.bits), {"cell.bits": "none"}),
+            Disturbance("output converter", f"{bits_in_words(adc.bits)}, {span}", {"adc.bits": "none"}),
+            Disturbance(
+                "measured noise",
+                f"{adc.noise_rms:.2e} of full scale",
+                {"adc.noise_rms": 0.0, "die.noise_spread": 0.0},
+            ),
+            Disturbance("common-mode noise", f"{die.common_mode_rms:.2e} of full scale", {"die.common_mode_rms": 0.0}),
+            Disturbance(
+                "amplifier and dark noise",
+                f"{receiver.tia_noise_a_per_sqrt_hz * 1e12:g} pA/√Hz",
+                {"receiver.tia_noise_a_per_sqrt_hz": 0.0, "receiver.dark_current_a": 0.0},
+            ),
+            Disturbance(
+                "shot noise",
+                f"{float(self.photons_per_mac):.3g} photons/MAC at full scale",
+                {"receiver.shot_noise": False},
+            ),
+            Disturbance(
+                "column gain",
+                f"{die.gain_mean:g} ± {die.gain_spread:g}",
+                {"die.gain_mean": 1.0, "die.gain_spread": 0.0},
+            ),
+            Disturbance(
+                "column offset",
+                f"± {die.offset_spread:.2e} of full scale",
+                {"die.offset_mean": 0.0, "die.offset_spread": 0.0},
+            ),
         )
 
     # Numbers

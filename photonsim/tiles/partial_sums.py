@@ -97,7 +97,7 @@ def read_partial_sums(
     q: Float[Array, "m r"],
     tile: Programmed,
     readout: Readout,
-    common_mode_codes: Float[Array, ""],
+    common_mode_codes: Float[Array, ""] | float,
     key_data: UInt32[Array, "2"],
     row_offset: UInt32[Array, ""] | int,
 ) -> Float[Array, "m n"]:

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax import numpy as jnp
 
-from photonsim.chip import load_chip, override
+from photonsim.chip import Chip, load_chip, override
 from photonsim.errors import PhotonsimError
+from photonsim.tiles import Crossbar
 
 IDEAL = load_chip("ideal")
 ENVISE = load_chip("lightmatter-envise-2025")
@@ -23,6 +24,12 @@ QUIET = {  # Envise with every disturbance off but its converters
     "die.offset_spread": 0.0,
     "die.gain_mean": 1.0,
 }
+
+
+def crossbar(chip: Chip) -> Crossbar:
+    """The chip's tile, known to be a crossbar."""
+    assert isinstance(chip.tile, Crossbar)
+    return chip.tile
 
 
 def product(chip, x, w, seed=0, engine="jax", row_offset=0):
@@ -70,7 +77,7 @@ def test_shot_noise_has_the_published_size_whatever_the_length(photons, k):
     """
     rng = np.random.default_rng(1)
     x, w = rng.uniform(0, 1, (200, k)).astype(np.float32), rng.uniform(-1, 1, (k, 128)).astype(np.float32)
-    tile = IDEAL.tile
+    tile = crossbar(IDEAL)
     receiver = dataclasses.replace(tile.receiver, shot_noise=True, responsivity_a_per_w=1.2501635)
     tile = dataclasses.replace(tile, receiver=receiver, laser=dataclasses.replace(tile.laser, power_w=1.0))
     chip = dataclasses.replace(IDEAL, tile=tile.with_photons_per_mac(4 * photons))
@@ -87,19 +94,21 @@ def test_shot_noise_of_each_output_follows_its_own_light():
     w = np.tile(np.linspace(0.05, 1, 16, dtype=np.float32), (k, 1)) * np.where(np.arange(k) % 2, 1, -1)[:, None]
     w[0] = 1.0
     x = np.ones((copies, k), np.float32)
-    receiver = dataclasses.replace(IDEAL.tile.receiver, shot_noise=True)
-    tile = dataclasses.replace(IDEAL.tile, receiver=receiver, laser=dataclasses.replace(IDEAL.tile.laser, power_w=1.0))
+    receiver = dataclasses.replace(crossbar(IDEAL).receiver, shot_noise=True)
+    tile = dataclasses.replace(
+        crossbar(IDEAL), receiver=receiver, laser=dataclasses.replace(crossbar(IDEAL).laser, power_w=1.0)
+    )
     chip = dataclasses.replace(IDEAL, tile=tile.with_photons_per_mac(10.0))
     variance = product(chip, x, w).var(0)
-    expected = np.abs(w).sum(0) / float(chip.tile.electrons_per_mac)
+    expected = np.abs(w).sum(0) / float(crossbar(chip).electrons_per_mac)
     # the variance of 4000 normal draws has a relative standard error sqrt(2/4000) = 2.2 %; 4.5 of them over 16 columns
     np.testing.assert_allclose(variance, expected, rtol=0.1)
 
 
 def test_twice_the_laser_power_is_half_the_shot_variance():
-    power = override(IDEAL, {"laser.power_w": 0.02}).tile
+    power = crossbar(override(IDEAL, {"laser.power_w": 0.02}))
     assert float(power.photons_per_mac) == pytest.approx(
-        2 * float(override(IDEAL, {"laser.power_w": 0.01}).tile.photons_per_mac)
+        2 * float(crossbar(override(IDEAL, {"laser.power_w": 0.01})).photons_per_mac)
     )
     assert float(power.with_photons_per_mac(3.0).photons_per_mac) == pytest.approx(3.0, rel=1e-6)
 
@@ -107,7 +116,7 @@ def test_twice_the_laser_power_is_half_the_shot_variance():
 def test_detected_photons_follow_from_power_loss_and_clock():
     """1 W · 10^-1 / 128² in 1 ns at 1550 nm: 6.1035e-15 J / 1.2816e-19 J = 47,625 photons."""
     chip = override(IDEAL, {"laser.power_w": 1.0, "tile.insertion_loss_db": 10.0})
-    assert float(chip.tile.photons_per_mac) == pytest.approx(47_625, rel=1e-3)
+    assert float(crossbar(chip).photons_per_mac) == pytest.approx(47_625, rel=1e-3)
 
 
 def test_measured_noise_has_its_stated_size_at_the_converter():
@@ -117,7 +126,7 @@ def test_measured_noise_has_its_stated_size_at_the_converter():
     w[0] = 1.0
     x = np.zeros((500, 128), np.float32)
     x[:, 1] = 1.0
-    full_scale = 128 / float(chip.tile.adc.gain)
+    full_scale = 128 / float(crossbar(chip).adc.gain)
     # 64,000 draws: relative standard error 0.28 %
     assert product(chip, x, w).std() == pytest.approx(5e-3 * full_scale, rel=0.012)
 
@@ -143,7 +152,7 @@ def test_a_die_is_a_seed():
 
 def test_the_columns_of_a_die_have_the_published_statistics():
     """Envise: gain 0.834 ± 0.037, offset 0.225 ± 0.499 codes of ±1023; 4 × 128 columns, so se = sd/√512."""
-    columns = ENVISE.tile.die.draw(4, 128)
+    columns = crossbar(ENVISE).die.draw(4, 128)
     assert float(columns.gain.mean()) == pytest.approx(0.834, abs=4 * 0.037 / np.sqrt(512))
     assert float(columns.gain.std()) == pytest.approx(0.037, rel=4 / np.sqrt(2 * 512))
     assert float(columns.offset.mean()) * 1023 == pytest.approx(0.225, abs=4 * 0.499 / np.sqrt(512))
@@ -253,7 +262,7 @@ def test_gradients_reach_inputs_weights_and_the_chip():
 @given(st.integers(1, 3), st.integers(1, 300), st.integers(1, 500), st.integers(1, 400))
 def test_event_counts_equal_a_walk_through_every_pass(batch, m, k, n):
     """Count by brute force: every tile that the matrix fills, every symbol it streams."""
-    tile = ENVISE.tile
+    tile = crossbar(ENVISE)
     counts = ENVISE.events(batch, m, k, n)
     cycles = writes = cells = inputs = outputs = 0
     for _ in range(batch):
