@@ -1,7 +1,12 @@
 """Physics of one component at a time: what light and charge do in it, and what that costs."""
 
+from photonsim.devices.electro_absorption_modulator import ElectroAbsorptionModulator as ElectroAbsorptionModulator
 from photonsim.devices.laser import Laser as Laser
+from photonsim.devices.mach_zehnder_modulator import MachZehnderModulator as MachZehnderModulator
+from photonsim.devices.metasurface_modulator import MetasurfaceModulator as MetasurfaceModulator
+from photonsim.devices.modulator import AbstractModulator as AbstractModulator
 from photonsim.devices.modulator import Modulator as Modulator
+from photonsim.devices.modulator import switching_energy_j as switching_energy_j
 from photonsim.devices.receiver import NoiseBudget as NoiseBudget
 from photonsim.devices.receiver import Receiver as Receiver
 from photonsim.devices.receiver import ideal_responsivity_a_per_w as ideal_responsivity_a_per_w

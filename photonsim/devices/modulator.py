@@ -1,14 +1,71 @@
-"""The input modulator: writes one value onto the light in each symbol period."""
+"""The input modulator: writes one value onto the light in each symbol period.
+
+Every modulator passes a share `T` of the light, from `T_max` (what its insertion loss leaves) down to `T_min`, which
+its finite extinction ratio keeps from being dark. Its transfer curve against voltage is bent: a cosine, an exponential,
+a resonance. A table in front of the DAC undoes the bend, at the price of one to three more DAC bits, so that a value u
+between 0 and 1 becomes
+
+    T(u) = T_min + (T_max - T_min) u          T_max = 10^(-IL/10),  T_min = T_max 10^(-ER/10)
+
+The term `T_min` does not depend on u: it adds `Σ_j w_j T_min` to every dot product. Balanced rails or a measured offset
+take it away; the shot noise of its light stays, and about `T_max / T_min` levels are all that can be told apart.
+"""
+
+import abc
 
 import equinox as eqx
+from jax import numpy as jnp
+from jaxtyping import Array, Float
 
 from photonsim.errors import check_number
+from photonsim.units import ratio_from_db
+
+
+class AbstractModulator(eqx.Module):
+    """What every modulator answers: what it passes, what it costs, and how its voltage bends the light.
+
+    Besides the methods below each has, as a field or as a property, `insertion_loss_db` (at its most transparent),
+    `extinction_ratio_db` (brightest over darkest) and `static_power_w` (bias and tuning).
+    """
+
+    @property
+    @abc.abstractmethod
+    def energy_j(self) -> float:
+        """Drive energy of one symbol, J."""
+
+    @property
+    @abc.abstractmethod
+    def brightest(self) -> Array:
+        """`T_max`: the share of the light that passes at the value 1."""
+
+    @property
+    @abc.abstractmethod
+    def darkest(self) -> Array:
+        """`T_min`: the share that still passes at the value 0."""
+
+    @abc.abstractmethod
+    def voltage_v(self, u: Float[Array, "..."]) -> Float[Array, "..."]:
+        """The drive voltage that makes the value u: what the table in front of the DAC holds."""
+
+    @abc.abstractmethod
+    def transfer(self, voltage_v: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Share of the light that passes at a drive voltage, insertion loss included."""
+
+    def transmission(self, u: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Share of the light that passes when the value u in [0, 1] is written through the table."""
+        return self.darkest + (self.brightest - self.darkest) * u
+
+    def untabled_transmission(self, u: Float[Array, "..."]) -> Float[Array, "..."]:
+        """The same without a table: the voltage runs straight from that of the value 0 to that of the value 1."""
+        dark_v, bright_v = self.voltage_v(jnp.asarray(0.0)), self.voltage_v(jnp.asarray(1.0))
+        return self.transfer(dark_v + (bright_v - dark_v) * u)
 
 
 class Modulator(eqx.Module):
-    """An amplitude modulator with its transfer curve linearised by the DAC's table.
+    """An amplitude modulator of known energy, its transfer curve linearised by the DAC's table: `T(u) = u`.
 
-    Left out: residual curvature, finite extinction, bandwidth and inter-symbol interference.
+    For chips of which no more is published. Its loss belongs to the tile's `insertion_loss_db`. Left out: residual
+    curvature, finite extinction, bandwidth and inter-symbol interference.
 
     - `energy_j`: drive energy for one symbol, J.
     - `static_power_w`: bias and tuning power of one modulator, W.
@@ -20,3 +77,18 @@ class Modulator(eqx.Module):
     def __check_init__(self):
         check_number("modulator.energy_j", self.energy_j, at_least=0.0)
         check_number("modulator.static_power_w", self.static_power_w, at_least=0.0)
+
+
+def brightest_and_darkest(insertion_loss_db, extinction_ratio_db) -> tuple[Array, Array]:
+    """`T_max` and `T_min` of a modulator's data sheet."""
+    brightest = 1.0 / ratio_from_db(insertion_loss_db)
+    return brightest, brightest / ratio_from_db(extinction_ratio_db)
+
+
+def switching_energy_j(capacitance_f, swing_v, activity):
+    """Energy to charge a modulator's capacitance, `½ α C V²`, J.
+
+    `activity` α is the mean squared voltage step from symbol to symbol over the squared swing: 1/2 for random bits,
+    1/6 for values spread evenly and independently over the swing (of a linear drive).
+    """
+    return 0.5 * activity * capacitance_f * swing_v**2
