@@ -17,6 +17,7 @@ from rich.table import Table
 
 from photonsim.chip import Chip, load_chip, override, preset_names
 from photonsim.chip.description import parse_assignment
+from photonsim.cli.reproduce import reproduce
 from photonsim.errors import PhotonsimError
 from photonsim.evaluate import run as run_model
 from photonsim.evaluate.run import versions
@@ -31,6 +32,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command()(reproduce)
 Setting = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting of the chip.")]
 
 
