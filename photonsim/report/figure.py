@@ -1,5 +1,6 @@
 """The figure of a run: what a token costs, beside what light did to the answers."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -75,10 +76,13 @@ def _stacks(per_token: list[dict[str, float]]):
 
 
 def _draw_loss(axes: Axes, result: Result) -> None:
-    bins = [half / 2 for half in range(33)]
+    losses = np.concatenate([result.digital.nll, result.on_chip.nll])
+    top = math.ceil(np.nanpercentile(losses, 99.5)) if np.isfinite(losses).any() else 1
+    bins = [top * step / 40 for step in range(41)]  # what lies beyond the top counts in the last bin
     for scores, colour, name in ((result.digital, PALETTE[7], "digital"), (result.on_chip, PALETTE[3], "on the chip")):
         label = f"{name}: perplexity {significant(scores.perplexity, 4)}"
-        axes.hist(np.clip(scores.nll, 0, 16), bins, histtype="step", lw=1.6, color=colour, label=label)
+        shown = scores.nll[np.isfinite(scores.nll)]
+        axes.hist(np.clip(shown, 0, top), bins, histtype="step", lw=1.6, color=colour, label=label)
         axes.axvline(float(scores.nll.mean()), color=colour, lw=1, ls="--")
     agreement = 100 * float(result.on_chip.top1_agrees.mean())
     axes.set_title("What light did to the answers")
