@@ -2,21 +2,22 @@
 
 A tile of R rows adds R products, each within ±1 in normalised units (input and weight at full scale). The sum lies
 within ±R but is nearly always close to zero: for zero-mean data its spread is about √R. A converter that spans ±R
-therefore spends most of its codes on values that never occur. Two policies set the span, `±full scale`:
+therefore spends most of its codes on values that never occur. Three policies set the span, `±full scale`:
 
 - `"gain"`: full scale = R / gain. A fixed amplification lets the rare large sums clip and resolves the common small
   ones better: each doubling of the gain recovers one low bit for one high bit (Basumallik et al., arXiv 2205.06287).
 - `"sigma"`: full scale = `sigmas` standard deviations of the sum, column by column, from the programmed weights and
   inputs whose root mean square is `INPUT_RMS` of their block's largest. It needs an amplifier with a gain for each
   column and tile.
+- `"calibrated"`: full scale = `full_scale_products`, found beforehand on recorded sums by one of the rules of
+  `ranges.py` (the absolute maximum, a percentile, k·σ) and then held.
 
 `bits` is the label of the converter. Its effective bits are fewer: the noise of detector, amplifier and converter
 together, where it has been measured as a fraction of full scale, is `noise_rms` and is added before the rounding.
 
 What a bit costs. Converters of one kind and speed follow Walden's law, `E = FOM · 2^ENOB` (IEEE J. Sel. Areas Commun.
-17:539, 1999), as long as their comparators and logic decide; where thermal noise decides, a bit costs four times, not
-twice (Schreier's figure of merit). Published figures of merit are 1 to 5 fJ per step below 100 MS/s and 10 to 50 at 1
-to 10 GS/s (secondary source). `energy_at` scales a converter's own known energy by Walden's law.
+17:539, 1999), as long as their comparators and logic decide; `energy.py` has it beside the other laws. `energy_at`
+scales a converter's own known energy by Walden's law.
 """
 
 import math
@@ -28,6 +29,7 @@ from jaxtyping import Array, Float
 from photonsim.converters.quantizer import full_scale_code
 from photonsim.errors import check_bits, check_choice, check_number
 
+RANGE_POLICIES = ("gain", "sigma", "calibrated")
 INPUT_RMS = 0.3  # of a block's largest magnitude: a normal variable among 128 draws has 1/2.8 = 0.36, heavy tails less
 
 
@@ -36,9 +38,10 @@ class Adc(eqx.Module):
 
     - `bits`: label resolution, sign included; `None` is ideal, without rounding or clipping.
     - `energy_j`: energy of one conversion, J.
-    - `range_policy`: `"gain"` or `"sigma"`, see the module's header.
+    - `range_policy`: `"gain"`, `"sigma"` or `"calibrated"`, see the module's header.
     - `gain`: over-amplification of the `"gain"` policy, 1 or more for a span within ±R.
     - `sigmas`: half-span of the `"sigma"` policy in standard deviations.
+    - `full_scale_products`: half-span of the `"calibrated"` policy in full-scale products; no default is right.
     - `noise_rms`: measured noise at the converter over its full scale (+L codes); a property of the chain at this
       span, so it stays when `bits` is changed.
     """
@@ -48,20 +51,27 @@ class Adc(eqx.Module):
     range_policy: str = eqx.field(static=True, default="gain")
     gain: float = 1.0
     sigmas: float = 4.0
+    full_scale_products: float = 0.0
     noise_rms: float = 0.0
 
     def __check_init__(self):
         check_bits("adc.bits", self.bits)
         check_number("adc.energy_j", self.energy_j, at_least=0.0)
-        check_choice("adc.range_policy", self.range_policy, ("gain", "sigma"))
+        check_choice("adc.range_policy", self.range_policy, RANGE_POLICIES)
         check_number("adc.gain", self.gain, above=0.0)
         check_number("adc.sigmas", self.sigmas, above=0.0)
+        check_number("adc.full_scale_products", self.full_scale_products, at_least=0.0)
+        if self.range_policy == "calibrated":
+            check_number(
+                'adc.full_scale_products, which range_policy = "calibrated" needs,', self.full_scale_products, above=0.0
+            )
         check_number("adc.noise_rms", self.noise_rms, at_least=0.0)
 
     def full_scale(self, rows: int, weights: Float[Array, "*b t r n"]) -> Float[Array, "*b t n"]:
         """Half-span of the converter in normalised products, for tiles holding normalised `weights` (within ±1)."""
-        if self.range_policy == "gain":
-            return jnp.full(weights.shape[:-2] + weights.shape[-1:], rows / self.gain, weights.dtype)
+        if self.range_policy != "sigma":
+            span = rows / self.gain if self.range_policy == "gain" else self.full_scale_products
+            return jnp.full(weights.shape[:-2] + weights.shape[-1:], span, weights.dtype)
         spread = INPUT_RMS * jnp.sqrt(jnp.sum(weights**2, axis=-2))
         return self.sigmas * jnp.maximum(spread, rows * 2.0**-20)  # an empty column still has a range
 
@@ -88,8 +98,3 @@ class Adc(eqx.Module):
         if variance == 0:
             return math.inf
         return (10 * math.log10(0.5 / variance) - 10 * math.log10(1.5)) / (20 * math.log10(2))
-
-
-def walden_energy_j(enob: float, fom_j_per_step: float) -> float:
-    """Energy of one conversion, `FOM · 2^ENOB`, J; `fom_j_per_step` in J per conversion step."""
-    return fom_j_per_step * 2.0**enob

@@ -14,7 +14,8 @@ from photonsim.converters.dac import Dac
 from photonsim.errors import PhotonsimError
 
 BITS = st.one_of(st.none(), st.integers(1, 16))
-VALUES = arrays(np.float32, st.integers(1, 30), elements=st.floats(-40000, 40000, width=32))
+# XLA sorts subnormals as zeros, so they are left out
+VALUES = arrays(np.float32, st.integers(1, 30), elements=st.floats(-40000, 40000, width=32, allow_subnormal=False))
 
 
 @pytest.mark.parametrize(
