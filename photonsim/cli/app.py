@@ -87,7 +87,7 @@ def run(
             described,
             passage,
             tokens=tokens,
-            context=context or min(512, loaded.config.max_position_embeddings),
+            context=min(512, loaded.config.max_position_embeddings) if context is None else context,
             seed=seed,
             rules=rules,
             strict=strict,

@@ -111,4 +111,5 @@ def test_an_engine_that_does_not_exist(refused):
 
 
 def test_the_context_needs_room(refused):
-    assert "at least 2 tokens" in refused(*RUN, "--context", "1")
+    for context in ("1", "0", "-5"):
+        assert "at least 2 tokens" in refused(*RUN, "--context", context)
