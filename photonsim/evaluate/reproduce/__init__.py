@@ -3,7 +3,7 @@
 No preset and no tolerance is tuned until a row passes; a row that cannot pass says why. A file's rows are its `ROWS`.
 """
 
-from photonsim.evaluate.reproduce import albireo, envise, laws, lightening_transformer, peaks
+from photonsim.evaluate.reproduce import albireo, devices, envise, laws, lightening_transformer, peaks
 from photonsim.evaluate.reproduce.row import EXPLAINED as EXPLAINED
 from photonsim.evaluate.reproduce.row import FAILS as FAILS
 from photonsim.evaluate.reproduce.row import HOLDS as HOLDS
@@ -14,6 +14,7 @@ from photonsim.evaluate.reproduce.row import select as select
 
 ROWS: tuple[Row, ...] = (
     *laws.ROWS,
+    *devices.ROWS,
     *peaks.ROWS,
     *lightening_transformer.ROWS,
     *albireo.ROWS,

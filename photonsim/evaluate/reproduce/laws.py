@@ -101,6 +101,15 @@ def shot_noise_by_output(length: int = 256, full_scale_photons: float = 4.0) -> 
     return float(np.mean(error**2 / (light * light.mean() / (photons_per_mac * length))))
 
 
+def averaging_gain(readings: int = 16) -> float:
+    """RMS error of one reading over that of the mean of several, shot noise alone."""
+    x, w = _uniform_operands(128, 1)
+    exact = x @ w
+    answers = _product(_shot_limited(128, 4.0), np.repeat(x, 400 * readings, axis=0), w)
+    means = answers.reshape(400, readings, -1).mean(1)
+    return float(np.sqrt(np.mean((answers - exact) ** 2) / np.mean((means - exact) ** 2)))
+
+
 def energy_exponent() -> float:
     """Exponent of optical energy per MAC against width, at a fixed error over the full scale K of the output."""
     lengths = np.array([64, 128, 256, 512, 1024])
@@ -260,6 +269,15 @@ LIGHT_ROWS = (
         math.sqrt(2 / OUTPUTS),
         "25,600 outputs",
         SHOT_SOURCE,
+    ),
+    _statistical(
+        "averaging",
+        "error of one reading over that of the mean of 16",
+        averaging_gain,
+        4.0,
+        1 / math.sqrt(2 * OUTPUTS),
+        "25,600 means",
+        "independent noise averages as √n",
     ),
     _exact(
         "energy-exponent",
