@@ -38,10 +38,22 @@ def _efficiency(name: str, boundary: str) -> float:
 
 
 ENVISE, T100 = "lightmatter-envise-2025", "neurophos-t100"
+PACE, RACK = "lightelligence-pace", "meyer-2026-rack"
+OVERHEAD = "Met through the overhead of the package, which is assumed; a check of the bill, not of the physics."
 NATURE = "Nature 640:368 (2025)"
 
 ROWS: tuple[Row, ...] = (
     _row("envise", "Envise, 4 cores of 128² at 0.5 GHz", "TOPS", lambda: _peak(ENVISE), 65.5, 0.0008, NATURE),
+    _row("pace", "PACE, 64² at 1 GHz", "TOPS", lambda: _peak(PACE), 8.19, 0.0007, "Nature 640:361 (2025)"),
+    _row(
+        "meyer-rack",
+        "rack of Meyer 2026, 9 × 3 at 1 GHz",
+        "TOPS",
+        lambda: _peak(RACK),
+        0.054,
+        1e-6,
+        "Nat. Commun. 17:3396",
+    ),
     _row("lightening-b", "Lightening-Transformer B", "TOPS", lightening_tops, 138.2, 0.0004, "HPCA 2024"),
     _row(
         "t100-470",
@@ -85,5 +97,35 @@ ROWS: tuple[Row, ...] = (
         0.002,
         "Nature 640:368, SI Table S4",
         INCONSISTENCY,
+    ),
+    _row(
+        "pace-package",
+        "PACE, package without laser",
+        "TOPS/W",
+        lambda: package_tops_per_w(load_chip(PACE)),
+        4.21,
+        0.0013,
+        "Nature 640:361 (2025)",
+        OVERHEAD,
+    ),
+    _row(
+        "pace-system",
+        "PACE, package and laser",
+        "TOPS/W",
+        lambda: _efficiency(PACE, "+ memory"),
+        2.38,
+        0.0022,
+        "Nature 640:361 (2025)",
+        OVERHEAD,
+    ),
+    _row(
+        "meyer-system",
+        "rack of Meyer 2026, as measured",
+        "TOPS/W",
+        lambda: _efficiency(RACK, "+ memory"),
+        0.022,
+        0.023,
+        "Nat. Commun. 17:3396",
+        OVERHEAD,
     ),
 )

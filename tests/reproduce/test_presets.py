@@ -1,0 +1,69 @@
+"""Every chip that ships multiplies, prices what it did, and says where its numbers are from."""
+
+import itertools
+
+import jax
+import numpy as np
+import pytest
+from jax import numpy as jnp
+
+from photonsim.chip import load_chip, override, preset_names
+from photonsim.cost import BOUNDARIES, peak_tops, peak_tops_per_w, price
+
+CHIPS = [name for name in preset_names() if name != "ideal"]
+
+
+@pytest.mark.parametrize("name", CHIPS)
+def test_a_preset_multiplies_better_than_it_guesses_and_prices_it(name):
+    chip = load_chip(name)
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(16, 40)).astype(np.float32), rng.normal(size=(40, 8)).astype(np.float32)
+    answer = np.asarray(chip.matmul(jnp.asarray(x), chip.program(jnp.asarray(w)), jax.random.key(0), "jax"))
+    assert np.corrcoef(answer.ravel(), (x @ w).ravel())[0, 1] > 0.5
+    bill = price(chip, chip.events(1, 16, 40, 8), seconds=1e-6)
+    assert 0 < bill.total_j < np.inf
+
+
+@pytest.mark.parametrize("name", CHIPS)
+def test_quoted_throughput_follows_from_the_description_or_the_sources_disagree_in_the_open(name):
+    """Neurophos quotes 235 and 470 POPS of one chip; four arrays are taken, and both figures are shown."""
+    chip = load_chip(name)
+    quoted = [figure.value for figure in chip.quoted if figure.unit == "TOPS"]
+    ours = float(peak_tops(chip))
+    assert not quoted or any(ours == pytest.approx(value, rel=0.002) for value in quoted)
+
+
+@pytest.mark.parametrize("name", CHIPS)
+def test_efficiency_falls_as_the_boundary_widens(name):
+    chip = load_chip(name)
+    efficiencies = [float(peak_tops_per_w(chip, boundary)) for boundary in BOUNDARIES]
+    assert all(inner >= outer for inner, outer in itertools.pairwise(efficiencies))
+
+
+@pytest.mark.parametrize("name", CHIPS)
+def test_a_guess_is_marked_with_the_range_that_holds_it(name):
+    for path, source in load_chip(name).sources:
+        if source.low is not None and source.high is not None:
+            assert source.assumed, path
+            assert source.low < source.high, path
+
+
+def test_the_effective_bits_of_pace_are_those_measured():
+    assert load_chip("lightelligence-pace").tile.adc.noise_limited_enob == pytest.approx(7.61, abs=0.005)
+
+
+def test_one_reading_of_the_rack_errs_as_measured():
+    """19.4 % of the outputs' rms. Three columns are one draw: eight dies.
+
+    Uniform data; how the authors scaled theirs is not published.
+    """
+    rng = np.random.default_rng(0)
+    x, w = rng.uniform(-1, 1, (800, 9)).astype(np.float32), rng.uniform(-1, 1, (9, 3)).astype(np.float32)
+    w /= np.abs(w).max(0)
+    x /= np.abs(x).max(1, keepdims=True)
+    squares = []
+    for seed in range(8):
+        chip = override(load_chip("meyer-2026-rack"), {"die.seed": seed})
+        answers = np.asarray(chip.matmul(jnp.asarray(x), chip.program(jnp.asarray(w)), jax.random.key(seed), "jax"))
+        squares.append(np.mean((answers - x @ w) ** 2) / np.mean((x @ w) ** 2))
+    assert np.sqrt(np.mean(squares)) == pytest.approx(0.194, rel=0.25)
