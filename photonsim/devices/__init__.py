@@ -15,8 +15,8 @@ from photonsim.devices.passives import Loss as Loss
 from photonsim.devices.passives import SplitterTree as SplitterTree
 from photonsim.devices.passives import Waveguide as Waveguide
 from photonsim.devices.pcm import PcmCell as PcmCell
-from photonsim.devices.receiver import ideal_responsivity_a_per_w as ideal_responsivity_a_per_w
-from photonsim.devices.receiver import johnson_noise_a_per_sqrt_hz as johnson_noise_a_per_sqrt_hz
 from photonsim.devices.receiver import NoiseBudget as NoiseBudget
 from photonsim.devices.receiver import Receiver as Receiver
+from photonsim.devices.receiver import ideal_responsivity_a_per_w as ideal_responsivity_a_per_w
+from photonsim.devices.receiver import johnson_noise_a_per_sqrt_hz as johnson_noise_a_per_sqrt_hz
 from photonsim.devices.weight_cell import WeightCell as WeightCell
