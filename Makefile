@@ -13,7 +13,7 @@ demo: $(VENV)/demo
 	$(BIN)/photonsim run --model smollm2-135m --chip lightmatter-envise-2025 --json out/demo.json --plot out/demo.png
 
 test: $(VENV)/dev
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist worksteal
 
 # What continuous integration checks beyond the tests.
 check: $(VENV)/dev

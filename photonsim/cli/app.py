@@ -54,7 +54,7 @@ def run(
     text: Annotated[Path | None, typer.Option(help="A UTF-8 text; without it, the address that ships with us.")] = None,
     tokens: Annotated[int, typer.Option(help="Tokens of the text to use.")] = 2048,
     context: Annotated[
-        int | None, typer.Option(help="Tokens of a window. [default: 512, or what the model takes]")
+        int | None, typer.Option(help="Tokens of a window. [default: 512, or what the model and --tokens allow]")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0,
     settings: Setting = None,
@@ -87,7 +87,7 @@ def run(
             described,
             passage,
             tokens=tokens,
-            context=min(512, loaded.config.max_position_embeddings) if context is None else context,
+            context=max(2, min(512, loaded.config.max_position_embeddings, tokens)) if context is None else context,
             seed=seed,
             rules=rules,
             strict=strict,

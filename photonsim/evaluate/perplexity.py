@@ -22,6 +22,7 @@ from jax import numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from photonsim.errors import PhotonsimError
+from photonsim.models import Model
 
 Forward = Callable[[int, Int[Array, "batch length"]], Float[Array, "batch length vocab"]]  # window number, tokens
 
@@ -51,6 +52,14 @@ class Window(NamedTuple):
 
     tokens: Int[np.ndarray, "1 length"]
     targets: Int[np.ndarray, " length"]
+
+
+def model_windows(model: Model, text: str, tokens: int, context: int) -> list[Window]:
+    """`text_windows` of a text as the model reads it, no longer than it can take."""
+    longest = model.config.max_position_embeddings
+    if context > longest:
+        raise PhotonsimError(f"context = {context}: {model.name} takes at most {longest} tokens at once.")
+    return text_windows(model.encode(text), tokens, context)
 
 
 def text_windows(ids: Sequence[int], tokens: int, context: int) -> list[Window]:

@@ -32,7 +32,7 @@ from photonsim.cost import (
     tops_per_w,
 )
 from photonsim.evaluate.budget import Effect, error_budget, silent_effects
-from photonsim.evaluate.perplexity import TokenScores, compare, join, text_windows
+from photonsim.evaluate.perplexity import TokenScores, compare, join, model_windows
 from photonsim.models import Model
 from photonsim.swap import Coverage, Rule, check_rules, simulate
 
@@ -155,7 +155,7 @@ def run(
     `rules` decide which products go to the chip (`photonsim.swap.rules`); one that decides none is refused. `progress`
     is told of each finished window.
     """
-    windows = text_windows(model.encode(text), tokens, context)
+    windows = model_windows(model, text, tokens, context)
     shape = jax.ShapeDtypeStruct((1, context), jnp.int32)
     simulation = simulate(model.apply, chip, rules, seed=seed, strict=strict, engine=engine)
     coverage = simulation.coverage(model.params, shape)

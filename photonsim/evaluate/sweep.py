@@ -22,7 +22,7 @@ from jax import numpy as jnp
 from photonsim.chip import Chip, describe
 from photonsim.cost import BOUNDARIES, energy, latency
 from photonsim.errors import PhotonsimError
-from photonsim.evaluate.perplexity import Forward, TokenScores, Window, compare, join, text_windows
+from photonsim.evaluate.perplexity import Forward, TokenScores, Window, compare, join, model_windows
 from photonsim.evaluate.run import Progress, prefill_workload, window_seed
 from photonsim.models import Model
 from photonsim.swap import Rule, check_rules, simulate
@@ -66,7 +66,7 @@ def sweep(
     The digital logits of all windows are computed once and held. With a `path`, see the module's header. `progress` is
     told of every chip that is done. Raises `PhotonsimError` for a file that holds something else.
     """
-    windows = text_windows(model.encode(text), tokens, context)
+    windows = model_windows(model, text, tokens, context)
     conditions = {
         "model": model.digest_sha256,
         "windows": hashlib.sha256(b"".join(w.tokens.tobytes() + w.targets.tobytes() for w in windows)).hexdigest(),

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from jax import numpy as jnp
 
 from photonsim.errors import PhotonsimError
-from photonsim.evaluate.perplexity import TokenScores, compare, join, score_window, text_windows
+from photonsim.evaluate.perplexity import TokenScores, compare, join, model_windows, score_window, text_windows
+from photonsim.models import load
 
 
 def scores(nll):
@@ -103,3 +104,8 @@ def test_windows_predict_each_token_after_the_first_exactly_once(context, tokens
 def test_a_text_or_window_that_is_too_short_is_explained(length, tokens, context, message):
     with pytest.raises(PhotonsimError, match=message):
         text_windows(list(range(length)), tokens, context)
+
+
+def test_a_context_beyond_what_the_model_takes_is_refused():
+    with pytest.raises(PhotonsimError, match="context = 300: tiny takes at most 256 tokens"):
+        model_windows(load("tiny"), "text", tokens=400, context=300)
