@@ -13,6 +13,16 @@ from photonsim.converters.energy import survey_adc_area_m2 as survey_adc_area_m2
 from photonsim.converters.energy import survey_adc_energy_j as survey_adc_energy_j
 from photonsim.converters.energy import walden_energy_j as walden_energy_j
 from photonsim.converters.energy import walden_enob as walden_enob
+from photonsim.converters.formats import FORMATS as FORMATS
+from photonsim.converters.formats import FP4_E2M1 as FP4_E2M1
+from photonsim.converters.formats import FP8_E4M3 as FP8_E4M3
+from photonsim.converters.formats import FP8_E5M2 as FP8_E5M2
+from photonsim.converters.formats import AbstractFormat as AbstractFormat
+from photonsim.converters.formats import BlockFloatingPoint as BlockFloatingPoint
+from photonsim.converters.formats import Integer as Integer
+from photonsim.converters.formats import Microscaling as Microscaling
+from photonsim.converters.formats import SmallFloat as SmallFloat
+from photonsim.converters.formats import number_format as number_format
 from photonsim.converters.nonlinearity import Nonlinearity as Nonlinearity
 from photonsim.converters.quantizer import bits_in_words as bits_in_words
 from photonsim.converters.quantizer import full_scale_code as full_scale_code
@@ -23,3 +33,10 @@ from photonsim.converters.ranges import gaussian_clip_error as gaussian_clip_err
 from photonsim.converters.ranges import gaussian_clip_sigmas as gaussian_clip_sigmas
 from photonsim.converters.ranges import percentile_range as percentile_range
 from photonsim.converters.ranges import sigma_range as sigma_range
+from photonsim.converters.residues import ResidueNumbers as ResidueNumbers
+from photonsim.converters.slices import digit_count as digit_count
+from photonsim.converters.slices import exact_sum_bits as exact_sum_bits
+from photonsim.converters.slices import join_digits as join_digits
+from photonsim.converters.slices import pass_count as pass_count
+from photonsim.converters.slices import sliced_matmul as sliced_matmul
+from photonsim.converters.slices import split_digits as split_digits
