@@ -3,9 +3,11 @@
 Input that cannot be right ends with one sentence on the error stream and the exit code 2.
 """
 
+import contextlib
 import importlib.util
 import os
 import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -33,6 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(reproduce)
+DEFAULT_CHIP = "lightmatter-envise-2025"
 Setting = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting of the chip.")]
 
 
@@ -50,7 +53,10 @@ def main() -> None:
 @app.command()
 def run(
     model: Annotated[str, typer.Option(help="A model's name, a .gguf file, or a folder with safetensors.")] = "tiny",
-    chip: Annotated[str, typer.Option(help="A preset's name, or a chip's .toml file.")] = "lightmatter-envise-2025",
+    chip: Annotated[
+        list[str] | None,
+        typer.Option(help="A preset's name, or a chip's .toml file; more than once for several. [default: Envise]"),
+    ] = None,
     text: Annotated[Path | None, typer.Option(help="A UTF-8 text; without it, the address that ships with us.")] = None,
     tokens: Annotated[int, typer.Option(help="Tokens of the text to use.")] = 2048,
     context: Annotated[
@@ -63,45 +69,37 @@ def run(
     ] = None,
     strict: Annotated[bool, typer.Option(help="Refuse products that stay digital without a rule.")] = False,
     engine: Annotated[str, typer.Option(help=f"{', '.join(ENGINES)}.")] = "auto",
-    json: Annotated[Path | None, typer.Option(help="Write the complete record here.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Write the figure here (.png, .pdf, .svg).")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write the complete record here; a list of several chips'.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Write the figure here (.png, .pdf, .svg); several get their chip's name.")
+    ] = None,
 ) -> None:
     """Run a language model digitally and on a chip: accuracy, coverage, energy."""
-    described = _chip(chip, settings)
+    described = [_chip(name, settings) for name in chip or [DEFAULT_CHIP]]
+    plots = _plot_paths(plot, described)
     rules = [parse_rule(each) for each in rule or []]
     if engine not in ENGINES:
         raise PhotonsimError(f"--engine {engine} is unknown: it is one of {', '.join(ENGINES)}.")
-    for path in (json, plot):
-        if path is not None:
-            check_writable(path)
-    if plot is not None and plot.suffix not in (".png", ".pdf", ".svg"):
-        raise PhotonsimError(f"--plot {plot}: the name must end in .png, .pdf or .svg.")
+    for path in filter(None, (json, *plots)):
+        check_writable(path)
     passage = sample_text() if text is None else read_text(text)
     console = _console()
     with console.status(f"loading {model}"):
         loaded = load(model)
-    with _progress() as progress:
-        task = progress.add_task(f"{loaded.name} on {described.name}", total=None)
-        result = run_model(
-            loaded,
-            described,
-            passage,
-            tokens=tokens,
-            context=max(2, min(512, loaded.config.max_position_embeddings, tokens)) if context is None else context,
-            seed=seed,
-            rules=rules,
-            strict=strict,
-            engine=engine,
-            progress=lambda done, total: progress.update(task, completed=done, total=total),
-        )
-    if json is not None:
-        write_json(result.as_dict(), json)
-    if plot is not None:
-        save_run_figure(result, plot)
-    console.print(run_tables(result))
-    for path in (json, plot):
+    longest = max(2, min(512, loaded.config.max_position_embeddings, tokens))
+    settled = {"tokens": tokens, "context": longest if context is None else context, "seed": seed, "rules": rules}
+    records = []
+    for each, path in zip(described, plots, strict=True):
+        with _progress(f"{loaded.name} on {each.name}") as progress:
+            result = run_model(loaded, each, passage, strict=strict, engine=engine, progress=progress, **settled)
+        console.print(run_tables(result))
+        records.append(result.as_dict())
         if path is not None:
-            console.print(f"wrote {path}", highlight=False)
+            save_run_figure(result, path)
+            console.print(f"wrote {path}")
+    if json is not None:
+        write_json(records[0] if len(records) == 1 else records, json)
+        console.print(f"wrote {json}")
 
 
 @app.command()
@@ -145,8 +143,22 @@ def _console() -> Console:
     return Console(width=None if sys.stdout.isatty() else 80, highlight=False)
 
 
-def _progress() -> Progress:
-    """A bar on the error stream; silent where that is not a terminal."""
+@contextlib.contextmanager
+def _progress(task: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on the error stream, moved by what is given, called with (done, total); silent without a terminal."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("windows"))
-    return Progress(*columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal)
+    with Progress(
+        *columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        number = bar.add_task(task, total=None)
+        yield lambda done, total: bar.update(number, completed=done, total=total)
+
+
+def _plot_paths(plot: Path | None, chips: Sequence[Chip]) -> list[Path | None]:
+    """Where each chip's figure goes: the given name, with the chip's own at its end where there are several."""
+    if plot is None:
+        return [None] * len(chips)
+    if plot.suffix not in (".png", ".pdf", ".svg"):
+        raise PhotonsimError(f"--plot {plot}: the name must end in .png, .pdf or .svg.")
+    return [plot] if len(chips) == 1 else [plot.with_stem(f"{plot.stem}-{chip.name}") for chip in chips]
