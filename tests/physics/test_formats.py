@@ -99,7 +99,7 @@ def test_bits_per_value_hold_the_share_of_a_scale():
 
 
 def test_w8a8_absmax_matmul_is_the_published_row():
-    """google/aqt README, first row: both operands seeded alike, int8 codes, a scale per row of a and per column of w."""
+    """google/aqt README, row 1: both operands seeded alike, int8 codes, a scale per row of a and per column of w."""
     np.random.seed(0)  # noqa: NPY002  (the published recipe)
     a = jnp.asarray(np.random.normal(size=(3, 4)), jnp.float32)  # noqa: NPY002
     np.random.seed(0)  # noqa: NPY002
