@@ -105,3 +105,13 @@ def test_a_text_of_ones_own(tmp_path):
     (tmp_path / "mine.txt").write_text("It is the light that does the multiplying. " * 20, encoding="utf-8")
     printed = invoke("run", "--chip", "ideal", "--text", "mine.txt", "--tokens", "64", "--context", "32")
     assert "64 tokens, windows of 32" in printed
+
+
+def test_several_chips_give_a_list_and_a_figure_each(tmp_path):
+    names = ["ideal", "neurophos-t100"]
+    chips = [word for name in names for word in ("--chip", name)]
+    invoke(*SHORT, *chips, "--json", str(tmp_path / "run.json"), "--plot", str(tmp_path / "run.svg"))
+    records = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    assert [record["chip"]["name"] for record in records] == names
+    assert records[0]["digital"]["perplexity"] == records[1]["digital"]["perplexity"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run-ideal.svg", "run-neurophos-t100.svg", "run.json"]
