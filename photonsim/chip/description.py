@@ -26,9 +26,15 @@ import tomlkit
 from photonsim.chip.chip import Chip, Quoted, Source
 from photonsim.converters import Adc, Dac
 from photonsim.errors import PhotonsimError, nearest
-from photonsim.tiles import AbstractTile, Crossbar
+from photonsim.tiles import AbstractTile, Crossbar, DynamicCrossbar, Homodyne, Mesh, TimeIntegrating
 
-TILES: dict[str, type[AbstractTile]] = {"crossbar": Crossbar}
+TILES: dict[str, type[AbstractTile]] = {
+    "crossbar": Crossbar,
+    "dynamic-crossbar": DynamicCrossbar,
+    "homodyne": Homodyne,
+    "mesh": Mesh,
+    "time-integrating": TimeIntegrating,
+}
 _SEPARATE = ("name", "sources", "quoted")  # fields of a chip that are not settings
 
 

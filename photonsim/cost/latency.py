@@ -28,7 +28,7 @@ from photonsim.chip import Chip
 from photonsim.cost.workload import MatrixProduct, Workload, macs
 from photonsim.errors import PhotonsimError
 from photonsim.events import EventCounts
-from photonsim.tiles import AbstractTile, Crossbar
+from photonsim.tiles import AbstractTile, Crossbar, DynamicCrossbar, Homodyne, Mesh, TimeIntegrating
 
 OPTICS = "optics"
 RELOAD = "weight reload"
@@ -135,6 +135,18 @@ def tile_reload(tile: AbstractTile) -> Reload:
 @tile_reload.register
 def _(tile: Crossbar) -> Reload:
     return Reload(tile.cell.tile_write_time_s, tile.cell.double_buffered)
+
+
+@tile_reload.register
+def _(tile: Mesh) -> Reload:
+    return Reload(tile.phase_shifter.response_time_s, False)  # all phases settle together, and light must wait
+
+
+@tile_reload.register(DynamicCrossbar)
+@tile_reload.register(Homodyne)
+@tile_reload.register(TimeIntegrating)
+def _(tile: AbstractTile) -> Reload:
+    return Reload(0.0, True)  # weights are light: there is nothing to write
 
 
 def vector_step(workload: Workload, operations_per_s: float, dram_bandwidth_bits_per_s: float) -> Step:

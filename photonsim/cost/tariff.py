@@ -17,7 +17,7 @@ from photonsim.chip import Chip, Source
 from photonsim.cost.bill import CONVERTERS, ELECTRONICS, LASER_WALL_PLUG, MEMORY, OPTICAL_CORE, Charge
 from photonsim.errors import PhotonsimError, check_number
 from photonsim.events import EventCounts
-from photonsim.tiles import AbstractTile, Crossbar
+from photonsim.tiles import AbstractTile, Crossbar, DynamicCrossbar, Homodyne, Mesh, TimeIntegrating
 
 LASER = "laser (wall plug)"
 MODULATION = "modulators + DAC"
@@ -43,7 +43,10 @@ COMPONENTS = (
 )
 
 UNSOURCED = Source("no source given: set by the user or a default of the description", assumed=True)
-DERIVED = {"tile.laser.wall_power_w": ("tile.laser.power_w", "tile.laser.wall_plug_efficiency")}  # and its settings
+DERIVED = {  # a price and the settings it follows from
+    "tile.laser.wall_power_w": ("tile.laser.power_w", "tile.laser.wall_plug_efficiency"),
+    "tile.phase_shifter.mean_hold_power_w": ("tile.phase_shifter.pi_power_w",),
+}
 UNITS = {"_j_per_bit": "J/bit", "_j": "J", "_w": "W"}
 
 
@@ -110,6 +113,72 @@ def _(tile: Crossbar) -> list[Power]:
         Power(LASER, LASER_WALL_PLUG, "light", "tile.laser.wall_power_w", 1),
         Power(MODULATION, OPTICAL_CORE, "modulator bias", "tile.modulator.static_power_w", tile.rows),
         Power(WEIGHTS, OPTICAL_CORE, "cells held", "tile.cell.hold_power_w", tile.rows * tile.columns),
+    ]
+
+
+@tile_lines.register
+def _(tile: Mesh, events: EventCounts) -> list[Line]:
+    return [
+        *_conversion_lines(events),
+        Line(WEIGHTS, OPTICAL_CORE, "phases set", "tile.phase_shifter.write_energy_j", events.weight_writes),
+    ]
+
+
+@tile_powers.register
+def _(tile: Mesh) -> list[Power]:
+    held = "tile.phase_shifter.mean_hold_power_w"
+    return [
+        Power(LASER, LASER_WALL_PLUG, "light", "tile.laser.wall_power_w", 1),
+        Power(MODULATION, OPTICAL_CORE, "modulator bias", "tile.modulator.static_power_w", tile.rows),
+        Power(WEIGHTS, OPTICAL_CORE, "phases held", held, tile.phase_shifters),
+    ]
+
+
+@tile_lines.register(DynamicCrossbar)
+@tile_lines.register(Homodyne)
+def _(tile: DynamicCrossbar | Homodyne, events: EventCounts) -> list[Line]:
+    return [
+        *_conversion_lines(events),
+        Line(WEIGHTS, OPTICAL_CORE, "symbols modulated", "tile.modulator.energy_j", events.weight_writes),
+        Line(WEIGHTS, CONVERTERS, "DAC conversions", "tile.weight_dac.energy_j", events.weight_writes),
+    ]
+
+
+@tile_powers.register(DynamicCrossbar)
+@tile_powers.register(Homodyne)
+def _(tile: DynamicCrossbar | Homodyne) -> list[Power]:
+    return [
+        Power(LASER, LASER_WALL_PLUG, "light", "tile.laser.wall_power_w", 1),
+        Power(MODULATION, OPTICAL_CORE, "modulator bias", "tile.modulator.static_power_w", tile.modulators),
+    ]
+
+
+@tile_lines.register
+def _(tile: TimeIntegrating, events: EventCounts) -> list[Line]:
+    return [
+        *_conversion_lines(events),
+        Line(WEIGHTS, OPTICAL_CORE, "symbols modulated", "tile.weight_modulator.energy_j", events.weight_writes),
+        Line(WEIGHTS, CONVERTERS, "DAC conversions", "tile.weight_dac.energy_j", events.weight_writes),
+    ]
+
+
+@tile_powers.register
+def _(tile: TimeIntegrating) -> list[Power]:
+    return [
+        Power(LASER, LASER_WALL_PLUG, "light", "tile.laser.wall_power_w", 1),
+        Power(MODULATION, OPTICAL_CORE, "modulator bias", "tile.modulator.static_power_w", tile.rows),
+        Power(WEIGHTS, OPTICAL_CORE, "modulator bias", "tile.weight_modulator.static_power_w", tile.columns),
+    ]
+
+
+def _conversion_lines(events: EventCounts) -> list[Line]:
+    """Encoding the inputs and reading the outputs, alike in every tile whose weights are not cells."""
+    inputs, outputs = events.input_conversions, events.output_conversions
+    return [
+        Line(MODULATION, OPTICAL_CORE, "symbols modulated", "tile.modulator.energy_j", inputs),
+        Line(MODULATION, CONVERTERS, "DAC conversions", "tile.input_dac.energy_j", inputs),
+        Line(READOUT, CONVERTERS, "amplifier samples", "tile.receiver.energy_j", outputs),
+        Line(READOUT, CONVERTERS, "ADC conversions", "tile.adc.energy_j", outputs),
     ]
 
 

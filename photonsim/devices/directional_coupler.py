@@ -13,12 +13,11 @@ import math
 import equinox as eqx
 import numpy as np
 from jax import numpy as jnp
-from jaxtyping import Array, Complex, Float
+from jaxtyping import Array, Complex
 
 from photonsim.errors import check_count, check_number
 
 SPLITTER_ANGLE_RAD = math.pi / 4
-REFERENCE_WAVELENGTH_M = 1550e-9
 
 
 class DirectionalCoupler(eqx.Module):
@@ -64,22 +63,20 @@ def phasor(phase_rad):
     return xp.exp(1j * as_complex(phase_rad))
 
 
-def splitter_dispersion(wavelength_m: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-    """`κ(λ) = sin²(π/4 · L(1.55) / L(λ))` of a splitter made for 1550 nm.
+def splitter_dispersion(offset_m):
+    """`κ(λ) = sin²(π/4 · L(1.55) / L(λ))` of a splitter made for 1550 nm, at wavelengths `offset_m` from there.
 
-    L is the length of full transfer, `L(λ) = (3.53 − 5.44 d) exp(0.1 / (0.15 + 0.185 d))` with d = λ − 1.55 in µm: the
-    fit of Lightening-Transformer (Zhu et al., HPCA 2024; software model, `ops/simulator.py`).
+    L is the length of full transfer, `L(λ) = (3.53 − 5.44 d) exp(0.1 / (0.15 + 0.185 d))` with d the offset in µm: the
+    fit of Lightening-Transformer (Zhu et al., HPCA 2024; software model, `ops/simulator.py`). NumPy or JAX arrays.
     """
-    offset_um = (np.asarray(wavelength_m) - REFERENCE_WAVELENGTH_M) * 1e6
-
-    def transfer_length(offset):
-        return (3.53 - 5.44 * offset) * np.exp(0.1 / (0.15 + 0.185 * offset))
-
-    return np.sin(SPLITTER_ANGLE_RAD * transfer_length(0.0) / transfer_length(offset_um)) ** 2
+    xp = offset_m.__array_namespace__()
+    offset_um = offset_m * 1e6
+    length = (3.53 - 5.44 * offset_um) * xp.exp(0.1 / (0.15 + 0.185 * offset_um))
+    return xp.sin(SPLITTER_ANGLE_RAD * 3.53 * math.exp(0.1 / 0.15) / length) ** 2
 
 
-def wdm_channels_m(channels: int, spacing_m: float) -> Float[np.ndarray, "{channels}"]:
-    """Wavelengths of a comb around 1550 nm, shortest first; of an even number, 1550 nm itself is left free.
+def wdm_offsets_m(channels: int, spacing_m):
+    """Distances of a comb's channels from 1550 nm, lowest first; of an even number, 1550 nm itself is left free.
 
     The numbering of Lightening-Transformer, whose 12 channels at 0.4 nm reach from 1547.6 to 1552.4 nm.
     """
@@ -88,4 +85,4 @@ def wdm_channels_m(channels: int, spacing_m: float) -> Float[np.ndarray, "{chann
     index = np.arange(channels) - channels // 2
     if channels % 2 == 0:
         index += index >= 0
-    return REFERENCE_WAVELENGTH_M + index * spacing_m
+    return index.astype(float) * spacing_m

@@ -233,12 +233,31 @@ def mesh_matrix(blocks: Complex[Array, "*b l p 2 2"], psi: Float[Array, "*b n"])
     return propagate(blocks, psi, jnp.eye(psi.shape[-1], dtype=blocks.dtype)).T
 
 
-@functools.partial(jax.jit, static_argnames=("modes", "scheme"))
+class Fabrication(eqx.Module):
+    """One fabricated mesh: a standard normal deviate for each of its splitters and of its phase shifters."""
+
+    splitters: SplitterErrors
+    shifters: MeshPhases
+
+    def splitter_errors(self, sigma_rad) -> SplitterErrors:
+        """Its splitters, with coupling angles of standard deviation `sigma_rad` around π/4."""
+        return jax.tree.map(lambda deviate: sigma_rad * deviate, self.splitters)
+
+
+def draw_fabrication(key: PRNGKeyArray, modes: int, scheme: str, copies: tuple[int, ...] = ()) -> Fabrication:
+    """Fabricated meshes, from one key: each array has the leading axes `copies`."""
+    layout = mesh_layout(modes, scheme)
+    places = layout.depth * layout.pairs
+    deviates = jax.random.normal(key, (*copies, 4 * places + modes))  # one draw: XLA takes long to compile each
+    arrays = [
+        deviates[..., i * places : (i + 1) * places].reshape(*copies, layout.depth, layout.pairs) for i in range(4)
+    ]
+    return Fabrication(SplitterErrors(*arrays[:2]), MeshPhases(arrays[2], arrays[3], deviates[..., 4 * places :]))
+
+
 def draw_splitter_errors(key: PRNGKeyArray, modes: int, scheme: str, sigma_rad) -> SplitterErrors:
     """Splitters of one fabricated mesh: coupling angles normal around π/4."""
-    layout = mesh_layout(modes, scheme)
-    errors = sigma_rad * jax.random.normal(key, (2, layout.depth, layout.pairs))
-    return SplitterErrors(errors[0], errors[1])
+    return draw_fabrication(key, modes, scheme).splitter_errors(sigma_rad)
 
 
 @functools.partial(jax.jit, static_argnames="scheme")
@@ -269,10 +288,7 @@ def self_configure(phases: MeshPhases, errors: SplitterErrors, scheme: str) -> M
 
 
 @jax.jit
-def turn_shifters(phases: MeshPhases, shifter: PhaseShifter, key: PRNGKeyArray) -> MeshPhases:
+def turn_shifters(phases: MeshPhases, shifter: PhaseShifter, deviates: MeshPhases) -> MeshPhases:
     """The phases that real shifters take: rounded, wrong by a little, and warmed by the others of their layer."""
-    keys = jax.random.split(key, 3)
-    theta, phi, psi = (
-        shifter.set_phases(wanted, k) for wanted, k in zip((phases.theta, phases.phi, phases.psi), keys, strict=True)
-    )
-    return MeshPhases(shifter.heat_neighbours(theta), shifter.heat_neighbours(phi), psi)
+    phases = jax.tree.map(shifter.set_phases, phases, deviates)
+    return MeshPhases(shifter.heat_neighbours(phases.theta), shifter.heat_neighbours(phases.phi), phases.psi)

@@ -13,7 +13,7 @@ import math
 import equinox as eqx
 import jax
 from jax import numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from photonsim.errors import PhotonsimError, check_bits, check_number
 
@@ -59,13 +59,16 @@ class PhaseShifter(eqx.Module):
         """Power that holds a phase spread evenly over (−π, π], `P_π / 2`, W."""
         return self.pi_power_w / 2
 
-    def set_phases(self, wanted_rad: Float[Array, "*b"], key: PRNGKeyArray) -> Float[Array, "*b"]:
-        """Phases as the DAC and the trimming leave them: wrapped, rounded to `bits`, and wrong by `phase_sigma_rad`."""
-        phase = jnp.remainder(wanted_rad + math.pi, 2 * math.pi) - math.pi
+    def set_phases(self, wanted_rad: Float[Array, "*b"], deviates: Float[Array, "*b"]) -> Float[Array, "*b"]:
+        """Phases as DAC and trimming leave them: in (−π, π], rounded to `bits`, and wrong by `phase_sigma_rad`.
+
+        `deviates`: a standard normal number for each shifter, its own for as long as it is not trimmed again.
+        """
+        phase = math.pi - jnp.remainder(math.pi - wanted_rad, 2 * math.pi)
         if self.bits is not None:
             step = 2 * math.pi / 2**self.bits
             phase = phase + jax.lax.stop_gradient(jnp.round(phase / step) * step - phase)  # gradients pass straight
-        return phase + self.phase_sigma_rad * jax.random.normal(key, phase.shape, phase.dtype)
+        return phase + self.phase_sigma_rad * deviates
 
     def heat_neighbours(self, phase_rad: Float[Array, "*b n"]) -> Float[Array, "*b n"]:
         """Phases of a row of heaters that warm one another: `φ_i + Σ_j γ^|i−j| |φ_j|`, j ≠ i, γ the `crosstalk`.

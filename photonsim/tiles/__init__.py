@@ -5,5 +5,9 @@ from photonsim.tiles.base import Disturbance as Disturbance
 from photonsim.tiles.crossbar import ENGINES as ENGINES
 from photonsim.tiles.crossbar import Crossbar as Crossbar
 from photonsim.tiles.die import Die as Die
+from photonsim.tiles.dynamic import DynamicCrossbar as DynamicCrossbar
 from photonsim.tiles.fast import fast_engine_available as fast_engine_available
+from photonsim.tiles.homodyne import Homodyne as Homodyne
+from photonsim.tiles.mesh import Mesh as Mesh
 from photonsim.tiles.partial_sums import Programmed as Programmed
+from photonsim.tiles.time_integrating import TimeIntegrating as TimeIntegrating

@@ -13,7 +13,7 @@ from photonsim.devices.mesh import (
     cell_blocks,
     check_passive,
     decompose,
-    draw_splitter_errors,
+    draw_fabrication,
     mesh_layout,
     mesh_matrix,
     propagate,
@@ -82,7 +82,7 @@ def test_a_lossless_mesh_keeps_power_whatever_its_phases(seed, scheme):
     layout = mesh_layout(6, scheme)
     theta, phi = rng.uniform(-9, 9, (2, layout.depth, layout.pairs)).astype(np.float32)
     phases = as_jax(type(decompose(np.eye(6)))(theta, phi, rng.uniform(-9, 9, 6).astype(np.float32)))
-    errors = draw_splitter_errors(jax.random.key(seed), 6, scheme, 0.2)
+    errors = draw_fabrication(jax.random.key(seed), 6, scheme).splitter_errors(0.2)
     light = jnp.asarray(rng.normal(size=(3, 6)) + 1j * rng.normal(size=(3, 6)), jnp.complex64)
     out = propagate(cell_blocks(phases, errors, scheme), phases.psi, light)
     power_in, power_out = (np.sum(np.abs(np.asarray(v)) ** 2, -1) for v in (light, out))
@@ -105,8 +105,7 @@ def flawed(modes, sigma, count, configure):
     with jax.enable_x64(True):
         unitaries = haar(modes, count, seed=modes)
         phases = as_jax(decompose(unitaries))
-        keys = jax.random.split(jax.random.key(1), count)
-        errors = jax.vmap(lambda key: draw_splitter_errors(key, modes, "clements", sigma))(keys)
+        errors = draw_fabrication(jax.random.key(1), modes, "clements", (count,)).splitter_errors(sigma)
         if configure:
             phases = jax.vmap(lambda p, e: self_configure(p, e, "clements"))(phases, errors)
         return distance(mesh_matrix(cell_blocks(phases, errors, "clements"), phases.psi), unitaries)
@@ -151,7 +150,7 @@ def test_coarse_shifters_err_by_a_twelfth_of_a_step_squared():
     modes, bits = 8, 8
     phases = jax.tree.map(lambda p: jnp.asarray(p, jnp.float32), decompose(haar(modes, 30)))
     shifter = PhaseShifter(pi_power_w=0.0, response_time_s=0.0, bits=bits)
-    turned = turn_shifters(phases, shifter, jax.random.key(0))
+    turned = turn_shifters(phases, shifter, jax.tree.map(jnp.zeros_like, phases))
     made = mesh_matrix(cell_blocks(turned, perfect(turned), "clements"), turned.psi)
     step = 2 * np.pi / 2**bits
     expected = modes * step**2 / 12  # N² phases, each δ² of ||dU||², over N
@@ -160,11 +159,10 @@ def test_coarse_shifters_err_by_a_twelfth_of_a_step_squared():
 
 def test_light_can_be_mapped_over_and_differentiated():
     phases = jax.tree.map(lambda p: jnp.asarray(p, jnp.float32), decompose(haar(5)[0]))
-    errors = draw_splitter_errors(jax.random.key(0), 5, "clements", 1.0)
+    fabricated = draw_fabrication(jax.random.key(0), 5, "clements")
 
     def infidelity(sigma):
-        scaled = jax.tree.map(lambda e: sigma * e, errors)
-        made = mesh_matrix(cell_blocks(phases, scaled, "clements"), phases.psi)
+        made = mesh_matrix(cell_blocks(phases, fabricated.splitter_errors(sigma), "clements"), phases.psi)
         return jnp.sum(jnp.abs(made - haar(5)[0].astype(np.complex64)) ** 2)
 
     slope = float(jax.grad(infidelity)(0.05))

@@ -1,0 +1,81 @@
+"""Behind the detectors: how a column's amplifier, converter and die turn a sum of light into codes, and codes back."""
+
+from jax import numpy as jnp
+from jaxtyping import Array, Float
+
+from photonsim.converters import Adc, Dac, bits_in_words
+from photonsim.devices.receiver import Receiver
+from photonsim.tiles.base import Disturbance
+from photonsim.tiles.die import Die, DieColumns
+from photonsim.tiles.partial_sums import Programmed
+
+
+def is_on(value) -> bool:
+    """Whether an effect is on: a number that is not zero, or a traced value, which may be anything."""
+    return not isinstance(value, int | float) or value != 0
+
+
+def set_readout(
+    levels: Float[Array, "*b t r n"],
+    scales: Float[Array, "*b t n"],
+    full_scale: Float[Array, "*b t n"],
+    per_product: float,
+    adc: Adc,
+    die: Die,
+    columns: DieColumns,
+    variance: Float[Array, "..."] | float = 0.0,
+    shot_variance: Float[Array, "..."] | float = 0.0,
+    extra: Float[Array, "..."] | float = 0.0,
+) -> Programmed:
+    """A matrix whose `levels` are set, with the gain, offset, noise and scale of every column's reading.
+
+    In units of one full-scale product, whose levels and input codes multiply to `per_product`: `full_scale`, the ADC's
+    half-span; `variance`, of the noise before the converter; `shot_variance`, the same for each `per_product` of light;
+    `extra`, a known addition to the sum. `columns`: the physical columns of the die that the matrix lies on.
+    """
+    codes_per_unit = adc.full_scale_code / full_scale
+    gain = columns.gain * codes_per_unit
+    noise = adc.noise_rms * adc.full_scale_code * columns.noise
+    offset = (columns.offset - die.known_offset(columns.offset)) * adc.full_scale_code
+    shape = scales.shape
+    return Programmed(
+        levels=levels,
+        gain=gain / per_product,
+        offset=jnp.broadcast_to(offset, shape) + extra * gain,
+        noise_variance=jnp.broadcast_to(noise**2, shape) + variance * gain**2,
+        shot_variance=shot_variance * gain**2 / per_product,
+        scale=scales / (codes_per_unit * die.known_gain(columns.gain)),
+    )
+
+
+def reading_disturbances(
+    input_dac: Dac, receiver: Receiver, adc: Adc, die: Die, photons_per_mac
+) -> tuple[Disturbance, ...]:
+    """What converters, receivers and columns do to any tile."""
+    span = f"gain {adc.gain:g}" if adc.range_policy == "gain" else f"range policy {adc.range_policy}"
+    return (
+        Disturbance("input converter", bits_in_words(input_dac.bits), {"input_dac.bits": "none"}),
+        Disturbance("output converter", f"{bits_in_words(adc.bits)}, {span}", {"adc.bits": "none"}),
+        Disturbance(
+            "measured noise", f"{adc.noise_rms:.2e} of full scale", {"adc.noise_rms": 0.0, "die.noise_spread": 0.0}
+        ),
+        Disturbance("common-mode noise", f"{die.common_mode_rms:.2e} of full scale", {"die.common_mode_rms": 0.0}),
+        Disturbance(
+            "amplifier and dark noise",
+            f"{receiver.tia_noise_a_per_sqrt_hz * 1e12:g} pA/√Hz",
+            {"receiver.tia_noise_a_per_sqrt_hz": 0.0, "receiver.dark_current_a": 0.0},
+        ),
+        Disturbance(
+            "shot noise",
+            f"{float(photons_per_mac):.3g} photons/MAC at full scale",
+            {"receiver.shot_noise": False},
+        ),
+        Disturbance(
+            "column gain", f"{die.gain_mean:g} ± {die.gain_spread:g}", {"die.gain_mean": 1.0, "die.gain_spread": 0.0}
+        ),
+        Disturbance(
+            "column offset",
+            f"± {die.offset_spread:.2e} of full scale",
+            {"die.offset_mean": 0.0, "die.offset_spread": 0.0},
+        ),
+    )
