@@ -339,20 +339,3 @@ def _vector_work_j(chip: LighteningTransformer, model: Encoder) -> float:
     everything = softmax + norms + residuals + activations
     arithmetic_j = 0.1e-12 * (8 * activations + 5 * norms + residuals) + 51.6e-12 / 44.8 * softmax * bits / 8
     return arithmetic_j + 2 * everything * chip.devices.global_buffer_j_per_word * bits / 16
-
-
-def coupler_dispersion(wavelengths: int = 12, spacing_m: float = 0.4e-9) -> list[float]:
-    """Error `2 κ − 1` of a directional coupler designed for 1550 nm, at each channel around it.
-
-    `κ(λ) = sin²(π/4 · L(1550 nm) / L(λ))`, with the fitted coupling length (w = λ − 1.55 in µm, gap 100 nm)
-    `L = (3.53 − 5.44 w) exp(0.1 / (0.15 + 0.185 w))` of the authors' simulator (`software_model/ops/simulator.py`). An
-    even number of channels leaves the middle one out.
-    """
-
-    def length(offset_um: float) -> float:
-        return (3.53 - 5.44 * offset_um) * math.exp(0.1 / (0.185 * offset_um + 0.15))
-
-    half = wavelengths // 2
-    steps = [n - half if n < half or wavelengths % 2 else n - half + 1 for n in range(wavelengths)]
-    offsets_um = [spacing_m * 1e6 * step for step in steps]
-    return [2 * math.sin(math.pi / 4 * length(0.0) / length(offset)) ** 2 - 1 for offset in offsets_um]
