@@ -19,6 +19,7 @@ from rich.table import Table
 
 from photonsim.chip import Chip, load_chip, override, preset_names
 from photonsim.chip.description import parse_assignment
+from photonsim.cli.fit import fit
 from photonsim.cli.reproduce import reproduce
 from photonsim.errors import PhotonsimError
 from photonsim.evaluate import run as run_model
@@ -35,6 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(reproduce)
+app.command()(fit)
 DEFAULT_CHIP = "lightmatter-envise-2025"
 Setting = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting of the chip.")]
 

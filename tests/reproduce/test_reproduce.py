@@ -46,12 +46,14 @@ def test_rows_are_chosen_by_name_short_name_or_section():
     assert names[0] == "laws/exact-bits"
     assert names[-1] == "albireo/area"
     assert [row.name for row in ROWS if row.name.startswith("peaks/")] == names[1:-1]
+    sections = {row.name.split("/")[0] for row in ROWS}
+    assert not sections & {row.name.split("/")[1] for row in ROWS}  # a word means one thing
     assert select(ROWS, []) == list(ROWS)
 
 
 def test_an_unknown_row_is_answered_with_the_nearest():
-    with pytest.raises(PhotonsimError, match="Did you mean peaks/envise"):
-        select(ROWS, ["peaks/envis"])
+    with pytest.raises(PhotonsimError, match="Did you mean peaks/envise-peak"):
+        select(ROWS, ["peaks/envise-pea"])
 
 
 def test_the_command_prints_eighty_columns_and_writes_json(tmp_path):

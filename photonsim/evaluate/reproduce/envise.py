@@ -7,118 +7,29 @@ process: what is one number in the data (a maximum, a spread of 512 columns) is 
 """
 
 import functools
-from dataclasses import dataclass
 
 import jax
 import numpy as np
-from jax import numpy as jnp
 
-from photonsim.chip import load_chip, override
-from photonsim.converters import full_scale_code
+from photonsim.chip import load_chip
+from photonsim.evaluate.measurement import Measurement, kurtosis, logistic_scale, regenerate
 from photonsim.evaluate.reproduce.row import Row
-from photonsim.tiles import Crossbar
 
-VECTORS, ROWS_PER_TILE, COLUMNS = 512, 128, 512
+VECTORS, COLUMNS = 512, 512
 EXPECTED_SPREAD_CODES = 8.08  # standard deviation of the expected codes in the figure data
 SOURCE = "Nature 640:368 (2025), figure data (lightmatter-ai/upaia-paper-2025)"
 
 
-@dataclass(frozen=True)
-class Measurement:
-    """Codes of (vector, column) pairs: what the sum should have read, and what was read."""
-
-    expected: np.ndarray
-    observed: np.ndarray
-
-    @property
-    def error(self) -> np.ndarray:
-        """Expected less observed, the sign of the figure data."""
-        return self.expected - self.observed
-
-    @functools.cached_property
-    def lines(self) -> tuple[np.ndarray, np.ndarray]:
-        """Gain and offset of every column, by least squares."""
-        centred = self.expected - self.expected.mean(0)
-        gain = (centred * self.observed).sum(0) / (centred**2).sum(0)
-        return gain, self.observed.mean(0) - gain * self.expected.mean(0)
-
-    @functools.cached_property
-    def residual(self) -> np.ndarray:
-        """What the columns' lines leave."""
-        gain, offset = self.lines
-        return self.observed - (gain * self.expected + offset)
-
-    @functools.cached_property
-    def column_residual(self) -> np.ndarray:
-        """Standard deviation of each column's residual."""
-        return self.residual.std(0)
-
-    @functools.cached_property
-    def line(self) -> tuple[float, float]:
-        """Slope and intercept of all the codes together."""
-        slope, intercept = np.polyfit(self.expected.ravel(), self.observed.ravel(), 1)
-        return float(slope), float(intercept)
-
-    @property
-    def common_mode(self) -> float:
-        """Standard deviation of what the columns of a tile share, from the covariance of their residuals."""
-        tiles = self.residual.reshape(VECTORS, -1, 128)
-        total = tiles.sum(-1).var(0) - tiles.var(0).sum(-1)  # sums of covariances of pairs
-        return float(np.sqrt(total.mean() / (128 * 127)))
-
-    @property
-    def flatness(self) -> tuple[float, float]:
-        """Smallest and largest residual spread over five bins of |expected|."""
-        size = np.abs(self.expected)
-        edges = np.quantile(size, np.linspace(0, 1, 6)[1:-1])
-        where = np.digitize(size, edges)
-        spreads = [self.residual[where == n].std() for n in range(5)]
-        return float(min(spreads)), float(max(spreads))
-
-
 @functools.cache
 def measure() -> Measurement:
-    """The experiment on the preset's die.
-
-    Two rows are given up to pin the scales of all blocks to 1: x₀ = 1 meets weights of 0, and w₁ = 1 meets inputs of 0.
-    """
-    chip = override(load_chip("lightmatter-envise-2025"), {"die.correction": "none"})
-    tile = chip.tile
-    assert isinstance(tile, Crossbar)
-    generator = np.random.default_rng(0)
-    x = generator.normal(size=(VECTORS, ROWS_PER_TILE)).astype(np.float32)
-    w = generator.normal(size=(ROWS_PER_TILE, COLUMNS)).astype(np.float32)
-    codes_per_product = tile.adc.full_scale_code * tile.adc.gain / ROWS_PER_TILE
-    spread = np.sqrt(EXPECTED_SPREAD_CODES / codes_per_product / np.sqrt(ROWS_PER_TILE - 2))
-    x, w = np.clip(spread * x, -1, 1), np.clip(spread * w, -1, 1)
-    x[:, 0], w[0], x[:, 1], w[1] = 1.0, 0.0, 0.0, 1.0
-    programmed = chip.program(jnp.asarray(w))
-    answer = chip.matmul(jnp.asarray(x), programmed, jax.random.key(0), "jax")
-    observed = np.rint(np.asarray(answer) * codes_per_product)
-    q = np.rint(x * full_scale_code(tile.input_dac.bits)) / full_scale_code(tile.input_dac.bits)
-    levels = np.rint(w * full_scale_code(tile.cell.bits)) / full_scale_code(tile.cell.bits)
-    return Measurement(codes_per_product * (q @ levels), observed)
-
-
-def kurtosis(values: np.ndarray) -> float:
-    """Fourth moment over the squared variance: 3 for a normal variable."""
-    centred = values - values.mean()
-    return float((centred**4).mean() / (centred**2).mean() ** 2)
-
-
-def logistic_scale(values: np.ndarray) -> float:
-    """Scale of a logistic distribution fitted by maximum likelihood: Newton on `mean(z tanh(z/2)) = 1`."""
-    centred = np.abs(values - np.median(values))
-    scale = values.std() * np.sqrt(3) / np.pi
-    for _ in range(50):
-        z = centred / scale
-        scale *= float(np.mean(z * np.tanh(z / 2)))
-    return float(scale)
+    """The experiment on the preset's die."""
+    chip = load_chip("lightmatter-envise-2025")
+    return regenerate(chip, EXPECTED_SPREAD_CODES, VECTORS, COLUMNS, jax.random.key(0))
 
 
 DOUBLE_COUNT = (
-    "The preset takes the published residual of a column, 1.62 codes, as the column's own noise and adds common mode "
-    "(0.67) and rounding (0.29) that this residual already holds: 1.78. Its own noise would be 1.45 codes."
+    "The preset takes the published residual of a column, 1.62 codes at the median, as the column's own noise and adds "
+    "common mode (0.67) and rounding (0.29) that this residual already holds. Its own noise would be 1.45 codes."
 )
 TAILS = "A column's noise is drawn log-normal, which gives less of the tail that the measured die has."
 

@@ -43,10 +43,10 @@ OVERHEAD = "Met through the overhead of the package, which is assumed; a check o
 NATURE = "Nature 640:368 (2025)"
 
 ROWS: tuple[Row, ...] = (
-    _row("envise", "Envise, 4 cores of 128² at 0.5 GHz", "TOPS", lambda: _peak(ENVISE), 65.5, 0.0008, NATURE),
-    _row("pace", "PACE, 64² at 1 GHz", "TOPS", lambda: _peak(PACE), 8.19, 0.0007, "Nature 640:361 (2025)"),
+    _row("envise-peak", "Envise, 4 cores of 128² at 0.5 GHz", "TOPS", lambda: _peak(ENVISE), 65.5, 0.0008, NATURE),
+    _row("pace-peak", "PACE, 64² at 1 GHz", "TOPS", lambda: _peak(PACE), 8.19, 0.0007, "Nature 640:361 (2025)"),
     _row(
-        "meyer-rack",
+        "meyer-peak",
         "rack of Meyer 2026, 9 × 3 at 1 GHz",
         "TOPS",
         lambda: _peak(RACK),
@@ -54,7 +54,7 @@ ROWS: tuple[Row, ...] = (
         1e-6,
         "Nat. Commun. 17:3396",
     ),
-    _row("lightening-b", "Lightening-Transformer B", "TOPS", lightening_tops, 138.2, 0.0004, "HPCA 2024"),
+    _row("lightening-peak", "Lightening-Transformer B", "TOPS", lightening_tops, 138.2, 0.0004, "HPCA 2024"),
     _row(
         "t100-470",
         "Neurophos T100, as quoted",
