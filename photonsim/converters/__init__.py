@@ -24,6 +24,9 @@ from photonsim.converters.formats import Microscaling as Microscaling
 from photonsim.converters.formats import SmallFloat as SmallFloat
 from photonsim.converters.formats import number_format as number_format
 from photonsim.converters.nonlinearity import Nonlinearity as Nonlinearity
+from photonsim.converters.published import PUBLISHED_ADCS as PUBLISHED_ADCS
+from photonsim.converters.published import PUBLISHED_DACS as PUBLISHED_DACS
+from photonsim.converters.published import PublishedConverter as PublishedConverter
 from photonsim.converters.quantizer import bits_in_words as bits_in_words
 from photonsim.converters.quantizer import full_scale_code as full_scale_code
 from photonsim.converters.quantizer import quantize as quantize

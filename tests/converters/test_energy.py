@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from photonsim.converters import (
+    PUBLISHED_ADCS,
+    PUBLISHED_DACS,
     Adc,
     combined_enob,
     jitter_enob,
@@ -124,6 +126,22 @@ def test_label_bits_and_measured_noise_are_two_such_limits():
     ideal, quiet = Adc(None, 0.0, noise_rms=3e-3), Adc(8, 0.0)
     together = combined_enob(float(ideal.noise_limited_enob), float(quiet.noise_limited_enob))
     assert float(noisy.noise_limited_enob) == pytest.approx(together, abs=1e-4)
+
+
+@pytest.mark.parametrize("adc", PUBLISHED_ADCS, ids=lambda adc: adc.name)
+def test_published_converters_lie_in_the_field_walden_and_rekhi_mark_out(adc):
+    """1 to 50 fJ a step, nothing below the floor; the regression, fitted to the best, asks for less than they do."""
+    assert 1e-15 <= adc.walden_fom_j_per_step <= 50e-15
+    assert adc.energy_j >= rekhi_floor_j(adc.bits)
+    assert survey_adc_energy_j(adc.bits, adc.rate_hz, 14) < adc.energy_j
+
+
+def test_the_rule_for_more_bits_asks_more_of_a_dac_than_a_published_one_takes():
+    """2^b / b carries 8 bits of 50 mW to 533 mW at 12; SimPhony's library has one of 169 mW at the same rate."""
+    dacs = {dac.name: dac for dac in PUBLISHED_DACS}
+    assert dacs["VLSI 2020, 16 nm"].power_w == pytest.approx(lightening_transformer_dac_power_w(8, 14e9))
+    assert lightening_transformer_dac_power_w(12, 14e9) == pytest.approx(0.533, rel=1e-3)
+    assert dacs["12 bit, 14 GS/s"].power_w == pytest.approx(0.169)
 
 
 def test_gradient_of_waldens_energy_is_ln_2_of_it_per_bit():
