@@ -18,7 +18,8 @@ class Laser(eqx.Module):
     """A continuous-wave laser: `P_wall = P / η`.
 
     Left out: linewidth, the spectrum of the intensity noise (white here), the power of its cooler (count that in the
-    efficiency).
+    efficiency). Intensity noise bounds the bits that a receiver's budget predicts; the products of an incoherent
+    crossbar do not tremble with it (it would scale all outputs of a symbol together).
 
     - `power_w`: optical power one core is given, at the source, W.
     - `wall_plug_efficiency`: optical power over electrical power, driver and cooler included, 0–1.
