@@ -1,0 +1,55 @@
+"""Counts of tiles whose operands are both live, against a schedule played out symbol by symbol."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from photonsim.cost.latency import symbols_per_tile, tile_rounds
+from photonsim.tiles.live_operands import live_events
+
+SIZE, LANES = st.integers(1, 13), st.integers(1, 5)
+
+
+@given(st.integers(1, 2), SIZE, SIZE, SIZE, LANES, LANES, LANES, st.integers(1, 3))
+def test_counts_are_those_of_a_schedule_played_out(batch, m, k, n, rows, columns, wavelengths, accumulation):
+    """Every symbol takes up to `wavelengths` terms for a group of rows and one of columns; a reading ends a stretch."""
+    counts = dict.fromkeys(("tile_cycles", "input", "weight", "stretches", "output", "macs"), 0)
+    per_readout = wavelengths * accumulation
+    for _ in range(batch):
+        for top in range(0, m, rows):
+            for left in range(0, n, columns):
+                height, width = min(rows, m - top), min(columns, n - left)
+                for begin in range(0, k, per_readout):
+                    end = min(begin + per_readout, k)
+                    for first in range(begin, end, wavelengths):
+                        terms = min(wavelengths, end - first)
+                        counts["tile_cycles"] += 1
+                        counts["input"] += height * terms
+                        counts["weight"] += width * terms
+                        counts["macs"] += height * width * terms
+                    counts["stretches"] += 1
+                    counts["output"] += height * width
+    events = live_events((batch, m, k, n), rows, columns, wavelengths, per_readout, (8, 4))
+    assert events.macs == counts["macs"] == batch * m * k * n
+    assert events.tile_cycles == counts["tile_cycles"]
+    assert events.input_conversions == counts["input"]
+    assert events.weight_writes == counts["weight"]
+    assert events.tile_writes == counts["stretches"]
+    assert events.output_conversions == events.accumulations == counts["output"]
+
+
+@pytest.mark.parametrize("accumulation", [1, 3])
+def test_a_layer_of_deit_takes_lightening_transformer_as_many_cycles_as_published(accumulation):
+    """197 × 192 × 576 on eight cores of 12 × 12 × 12: ceil(17 · 48 · 16 / 8) = 1632 (HPCA 2024)."""
+    events = live_events((1, 197, 192, 576), 12, 12, 12, 12 * accumulation, (4, 4))
+    if accumulation == 1:
+        assert math.ceil(events.tile_cycles / 8) == 1632
+    assert tile_rounds(events, 8) * symbols_per_tile(events) == pytest.approx(1632)
+
+
+def test_weights_are_converted_again_for_every_group_of_rows():
+    once = live_events((1, 12, 64, 64), 12, 12, 1, 64, (8, 8))
+    twice = live_events((1, 13, 64, 64), 12, 12, 1, 64, (8, 8))
+    assert twice.weight_writes == 2 * once.weight_writes == 2 * 64 * 64
