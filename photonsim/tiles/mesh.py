@@ -7,6 +7,9 @@ phase, and each of the N² settings takes microseconds to change. A passive mesh
 largest singular value, which the digital side multiplies in again. Outputs are fields, read by homodyne detection with
 a local oscillator, whose shot noise is the same whatever the signal.
 
+Because the matrix is real and only the in-phase field is read, unequal splitters count to second order alone: to first
+order they put light into the other quadrature. Wrong phases count to first order.
+
 A matrix becomes phases in a compiler (`devices/mesh.py`, on the host, in float64). What the mesh then really does is
 simulated: its own splitters, trimmed as well as self-configuration can, and phases as they are set. The product itself
 is `partial_sums.py` with these disturbed weights.
