@@ -1,5 +1,6 @@
 """Physics of one component at a time: what light and charge do in it, and what that costs."""
 
+from photonsim.devices.directional_coupler import DirectionalCoupler as DirectionalCoupler
 from photonsim.devices.electro_absorption_modulator import ElectroAbsorptionModulator as ElectroAbsorptionModulator
 from photonsim.devices.laser import Laser as Laser
 from photonsim.devices.link_budget import LinkBudget as LinkBudget
@@ -15,6 +16,7 @@ from photonsim.devices.passives import Loss as Loss
 from photonsim.devices.passives import SplitterTree as SplitterTree
 from photonsim.devices.passives import Waveguide as Waveguide
 from photonsim.devices.pcm import PcmCell as PcmCell
+from photonsim.devices.phase_shifter import PhaseShifter as PhaseShifter
 from photonsim.devices.receiver import NoiseBudget as NoiseBudget
 from photonsim.devices.receiver import Receiver as Receiver
 from photonsim.devices.receiver import ideal_responsivity_a_per_w as ideal_responsivity_a_per_w

@@ -64,9 +64,9 @@ class MeshLayout(NamedTuple):
 class MeshPhases(eqx.Module):
     """The settings of a mesh: θ and φ of every place, ψ of every output; rad. Any leading batch axes."""
 
-    theta: Float[Array, "*b l p"]
-    phi: Float[Array, "*b l p"]
-    psi: Float[Array, "*b n"]
+    theta: Float[Array, "*b l p"] | Float[np.ndarray, "*b l p"]
+    phi: Float[Array, "*b l p"] | Float[np.ndarray, "*b l p"]
+    psi: Float[Array, "*b n"] | Float[np.ndarray, "*b n"]
 
 
 class SplitterErrors(eqx.Module):
@@ -291,4 +291,5 @@ def self_configure(phases: MeshPhases, errors: SplitterErrors, scheme: str) -> M
 def turn_shifters(phases: MeshPhases, shifter: PhaseShifter, deviates: MeshPhases) -> MeshPhases:
     """The phases that real shifters take: rounded, wrong by a little, and warmed by the others of their layer."""
     phases = jax.tree.map(shifter.set_phases, phases, deviates)
-    return MeshPhases(shifter.heat_neighbours(phases.theta), shifter.heat_neighbours(phases.phi), phases.psi)
+    theta, phi = (shifter.heat_neighbours(jnp.asarray(each)) for each in (phases.theta, phases.phi))
+    return MeshPhases(theta, phi, phases.psi)

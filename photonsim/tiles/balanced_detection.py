@@ -28,6 +28,7 @@ an encoded operand share its error. The rest is as in `partial_sums.py`, whose q
 
 import abc
 import functools
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -101,7 +102,7 @@ class AbstractBalancedTile(AbstractTile):
 
     @property
     @abc.abstractmethod
-    def operand_power_w(self):
+    def operand_power_w(self) -> Any:
         """Power of one operand at full scale at its detector, W."""
 
     @property
@@ -111,7 +112,7 @@ class AbstractBalancedTile(AbstractTile):
 
     @property
     @abc.abstractmethod
-    def photons_per_mac(self):
+    def photons_per_mac(self) -> Any:
         """Photons of both operands at full scale on the diodes, for one multiply-accumulate."""
 
     @abc.abstractmethod
@@ -240,15 +241,16 @@ def _read(q: Float[Array, "m r"], tile: Programmed, settings: tuple, key_data, r
     leaked = -(ratio / 2) * jnp.sum(squares * light.imbalance, axis=-1, keepdims=True)
     signal = (_dot(q * light.signal, levels) + leaked) * tile.gain
     value = signal + tile.offset
+    rows, columns = value.shape
     if readout.noise or readout.shot_noise or light.relative_noise:
         variance = tile.noise_variance + tile.shot_variance * jnp.sum(squares, axis=-1, keepdims=True)
         if light.relative_noise:
             products = light.product_variance * _dot(squares, levels**2) * tile.gain**2
             variance = variance + products + (light.output_sigma * signal) ** 2
-        deviates = gaussian_deviates(key_data, *value.shape, row_offset)
+        deviates = gaussian_deviates(key_data, rows, columns, row_offset)
         value = value + jnp.sqrt(jnp.maximum(variance, FLOOR)) * deviates
     if readout.common_mode:
-        value = value + common_mode_deviates(key_data, *value.shape, readout.columns, row_offset, common_mode_codes)
+        value = value + common_mode_deviates(key_data, rows, columns, readout.columns, row_offset, common_mode_codes)
     return quantize(value, readout.adc_bits)
 
 

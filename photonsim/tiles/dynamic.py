@@ -116,6 +116,5 @@ class DynamicCrossbar(AbstractBalancedTile):
 
     def events(self, batch: int, m: int, k: int, n: int) -> EventCounts:
         """See `AbstractTile.events`: both operands are converted in every symbol, and no weight is ever written."""
-        bits = tuple(dac.bits or PARTIAL_SUM_BITS for dac in (self.input_dac, self.weight_dac))
-        size = (self.rows, self.columns, self.wavelengths, self.terms_per_readout)
-        return live_events((batch, m, k, n), *size, bits=bits)
+        bits = self.input_dac.bits or PARTIAL_SUM_BITS, self.weight_dac.bits or PARTIAL_SUM_BITS
+        return live_events((batch, m, k, n), self.rows, self.columns, self.wavelengths, self.terms_per_readout, bits)

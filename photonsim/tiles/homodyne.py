@@ -94,5 +94,5 @@ class Homodyne(AbstractBalancedTile):
 
     def events(self, batch: int, m: int, k: int, n: int) -> EventCounts:
         """See `AbstractTile.events`: both operands are converted in every symbol, outputs once per integration."""
-        bits = tuple(dac.bits or PARTIAL_SUM_BITS for dac in (self.input_dac, self.weight_dac))
+        bits = self.input_dac.bits or PARTIAL_SUM_BITS, self.weight_dac.bits or PARTIAL_SUM_BITS
         return live_events((batch, m, k, n), self.rows, self.columns, 1, self.integration_steps, bits)

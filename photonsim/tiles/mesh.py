@@ -59,8 +59,8 @@ class MeshSettings(eqx.Module):
 
     before: MeshPhases  # V†, of the inputs
     after: MeshPhases  # U, of the outputs
-    gains: Float[Array, "*b s"]
-    scale: Float[Array, "*b"]
+    gains: Float[Array, "*b s"] | Float[np.ndarray, "*b s"]
+    scale: Float[Array, "*b"] | Float[np.ndarray, "*b"]
 
 
 class Mesh(AbstractTile):
@@ -268,11 +268,14 @@ def compile_blocks(blocks: Float[Array, "*b r c"], scheme: str) -> MeshSettings:
 
     def phases(modes: int) -> MeshPhases:
         layout = mesh_layout(modes, scheme)
-        cells = jax.ShapeDtypeStruct((*lead, layout.depth, layout.pairs), dtype)
-        return MeshPhases(cells, cells, jax.ShapeDtypeStruct((*lead, modes), dtype))
+        cells = jnp.zeros((*lead, layout.depth, layout.pairs), dtype)
+        return MeshPhases(cells, cells, jnp.zeros((*lead, modes), dtype))
 
-    gains = jax.ShapeDtypeStruct((*lead, min(rows, columns)), dtype)
-    result = MeshSettings(phases(rows), phases(columns), gains, jax.ShapeDtypeStruct(lead, dtype))
+    def settings() -> MeshSettings:
+        gains = jnp.zeros((*lead, min(rows, columns)), dtype)
+        return MeshSettings(phases(rows), phases(columns), gains, jnp.zeros(lead, dtype))
+
+    result = jax.eval_shape(settings)
     return jax.pure_callback(
         functools.partial(_compile_on_host, scheme=scheme), result, blocks, vmap_method="broadcast_all"
     )
@@ -284,7 +287,7 @@ def _compile_on_host(blocks, scheme: str) -> MeshSettings:
     A block that holds a NaN or an infinity has the scale NaN, and one of nothing but zeros the scale 0.
     """
     given = np.asarray(blocks)
-    finite = np.isfinite(given).all(axis=(-2, -1))
+    finite = np.asarray(np.isfinite(given).all(axis=(-2, -1)))
     matrix = np.where(finite[..., None, None], given, 0).astype(np.float64)
     u, s, vh = np.linalg.svd(np.swapaxes(matrix, -2, -1))  # column vectors of light: the transposed block
     scale = np.where(s[..., 0] < SMALLEST_SCALE, 0.0, s[..., 0])

@@ -129,19 +129,20 @@ def test_time_in_place_of_rows_changes_no_number():
     """An integrating receiver of 7 steps is a crossbar of 7 rows under as much light per multiplication."""
     bright = dataclasses.replace(RECEIVER, shot_noise=True)
     receiver = dataclasses.replace(NETCAST, receiver=bright, weight_dac=Dac(5, 0.0), input_dac=Dac(6, 0.0))
+    ideal = IDEAL.tile
+    assert isinstance(ideal, Crossbar)
     crossbar = dataclasses.replace(
-        IDEAL.tile,
+        ideal,
         rows=7,
         columns=4,
         clock_hz=5e9,
         insertion_loss_db=3.0,
         laser=dataclasses.replace(LASER, power_w=0.7),
         input_dac=Dac(6, 0.0),
-        cell=dataclasses.replace(IDEAL.tile.cell, bits=5),
+        cell=dataclasses.replace(ideal.cell, bits=5),
         receiver=bright,
         adc=ADC,
     )
-    assert isinstance(crossbar, Crossbar)
     x, w = (jnp.asarray(v) for v in operands())
     key = jax.random.key(0)
     answers = [chip.matmul(x, chip.program(w), key, "jax") for chip in (on_chip(receiver), on_chip(crossbar))]
