@@ -26,6 +26,8 @@ def fit(
     """Fit a die to measured codes: gain, offset, noise, common mode, curvature, effective bits."""
     if output.suffix != ".toml":
         raise PhotonsimError(f"-o {output}: the name of a chip file must end in .toml.")
+    if plot is not None and plot.suffix not in (".png", ".pdf", ".svg"):
+        raise PhotonsimError(f"--plot {plot}: the name must end in .png, .pdf or .svg.")
     for path in (output, plot):
         if path is not None:
             check_writable(path)

@@ -112,3 +112,10 @@ def test_a_file_that_is_no_measurement_is_refused(tmp_path):
         read_measurement(tmp_path / "other.npz", 128)
     with pytest.raises(PhotonsimError, match="cannot be read"):
         read_measurement(tmp_path / "missing.npz", 128)
+
+
+@pytest.mark.parametrize("options", [["-o", "chip.json"], ["-o", "chip.toml", "--plot", "figure.txt"]])
+def test_a_file_of_an_unknown_kind_is_refused_before_anything_is_read(options):
+    result = CliRunner().invoke(app, ["fit", "missing.npz", *options])
+    assert isinstance(result.exception, PhotonsimError)
+    assert "must end in" in str(result.exception)
