@@ -39,11 +39,20 @@ from photonsim_kernels.products import (
     pack_int8_floats,
     pack_int16,
     pack_int16_floats,
+    streamed_floats,
+    streamed_floats_panel,
+    streamed_int8,
+    streamed_int8_floats,
+    streamed_int8_panel,
+    streamed_int16,
+    streamed_int16_floats,
+    streamed_int16_panel,
 )
 from photonsim_kernels.reading import read_row, read_rows
 
 PANELS = 4  # packed at once, so that a cache line of 64 int8 levels is read once
 ROW_BLOCK = 258  # rows of a task
+WORTH_THREADS = 1 << 18  # multiply-accumulates of a product, some 10 µs: less than it can take to wake a thread
 SMALLEST_SCALE = float32(2.0**-100)
 
 IDEAL = 0  # as a number of bits
@@ -155,57 +164,112 @@ def _encode_row(job_address, i):
 
 
 @compiled
-def _padded_row(address, count, bytes_each, buffer):
-    """The address of 16 levels of which `count` lie at `address`: a copy with zeros after them if they are fewer."""
-    if count >= PANEL:
-        return address
-    for i in range(buffer.shape[0]):
-        buffer[i] = pointer(address, np.uint8)[i] if i < count * bytes_each else np.uint8(0)
-    return buffer.ctypes.data
+def _scratch(job):
+    """Room for the levels of one block of 16 columns, zero."""
+    return np.zeros(job.tile_rows * job.level_bytes * PANEL, np.uint8)
 
 
 @compiled
-def _pack(job, b, t, start, count, panels, magnitudes, keep):
-    """Levels of block `t` from column `start` as `count` panels (steps, 16, inputs of a step), and their magnitudes."""
+def _find_levels(job, b, t, column, scratch):
+    """(address, bytes from row to row) of 16 columns of block `t`: a copy with zeros beside them if there are fewer."""
     row_bytes = job.level_bytes * job.width
-    block = job.levels + row_bytes * (_source(job, 1, b) * job.blocks + t) * job.tile_rows
+    block = (_source(job, 1, b) * job.blocks + t) * job.tile_rows
+    address = job.levels + row_bytes * block + job.level_bytes * column
+    if job.width - column >= PANEL:
+        return address, row_bytes
+    there, here = pointer(address, np.uint8), job.level_bytes * PANEL
+    for k in range(job.tile_rows):
+        for i in range(job.level_bytes * (job.width - column)):
+            scratch[here * k + i] = there[row_bytes * k + i]
+    return scratch.ctypes.data, here
+
+
+@compiled
+def _pack(job, b, t, start, count, panels, magnitudes, keep, scratch):
+    """Levels of block `t` from column `start` as `count` panels (steps, 16, inputs of a step), and their magnitudes."""
+    side, last = 4 // job.code_bytes, job.tile_rows - 1
+    steps = job.code_rows // side
+    for p in range(count):
+        levels, row_bytes = _find_levels(job, b, t, start + p * PANEL, scratch)
+        to, also = panels + 64 * p * steps, magnitudes + 64 * p * steps
+        if job.level_bytes == 1:
+            if side == 2:
+                pack_int8(levels, row_bytes, last, steps, to, also, keep)
+            else:
+                pack_int8_floats(levels, row_bytes, last, steps, to, also, keep)
+        elif job.level_bytes == 2:
+            if side == 2:
+                pack_int16(levels, row_bytes, last, steps, to, also, keep)
+            else:
+                pack_int16_floats(levels, row_bytes, last, steps, to, also, keep)
+        else:
+            pack_floats(levels, row_bytes, last, steps, to, also, keep)
+
+
+@compiled
+def _stream(job, b, t, column, count, codes, magnitudes, sums, magnitude_sums, both, scratch):
+    """Sums (count, 16) of one row of codes with unpacked levels, and of the magnitudes if `both`.
+
+    A whole cache line of int8 levels at once where all four panels are there: rows of a matrix whose width is a
+    multiple of 1024 share a few places of the first cache, so a line that is come back to would be gone.
+    """
+    together = job.width - column >= PANELS * PANEL and (job.code_bytes == 2 or job.level_bytes == 4)
+    p = 0
+    while p < count:
+        levels, row_bytes = _find_levels(job, b, t, column + p * PANEL, scratch)
+        place = 4 * PANEL * p
+        _stream_panels(job, codes, magnitudes, levels, row_bytes, sums + place, magnitude_sums + place, both, together)
+        p += PANELS if together else 1
+
+
+@compiled
+def _stream_panels(job, codes, magnitudes, levels, row_bytes, sums, magnitude_sums, both, together):
+    """Sums of one panel, or of `PANELS` together; in the same chunks as in `_multiply`."""
     side = 4 // job.code_bytes
     steps = job.code_rows // side
-    buffers = np.zeros((2, 4 * PANEL), np.uint8)
-    for p in range(count):
-        column = start + p * PANEL
-        for i in range(steps):
-            k, here = i * side, block + job.level_bytes * column
-            first = _padded_row(here + k * row_bytes, job.width - column, job.level_bytes, buffers[0])
-            more = job.width - column if k + 1 < job.tile_rows else 0
-            second = _padded_row(here + (k + 1) * row_bytes, more, job.level_bytes, buffers[1])
-            to, also = panels + 64 * (p * steps + i), magnitudes + 64 * (p * steps + i)
-            if job.level_bytes == 1:
-                if side == 2:
-                    pack_int8(first, second, to, also, keep)
-                else:
-                    pack_int8_floats(first, second, to, also, keep)
-            elif job.level_bytes == 2:
-                if side == 2:
-                    pack_int16(first, second, to, also, keep)
-                else:
-                    pack_int16_floats(first, second, to, also, keep)
+    start = 0
+    while start < steps:
+        count = min(job.chunk, steps - start)
+        q, a, more = codes + 4 * start, magnitudes + 4 * start, start > 0
+        here, last = levels + row_bytes * side * start, job.tile_rows - 1 - side * start
+        if job.level_bytes == 1:
+            if side == 1:
+                streamed_int8_floats(q, a, here, row_bytes, last, count, sums, magnitude_sums, more, both)
+            elif together:
+                streamed_int8(q, a, here, row_bytes, last, count, sums, magnitude_sums, more, both)
             else:
-                pack_floats(first, second, to, also, keep)
+                streamed_int8_panel(q, a, here, row_bytes, last, count, sums, magnitude_sums, more, both)
+        elif job.level_bytes == 2:
+            if side == 1:
+                streamed_int16_floats(q, a, here, row_bytes, last, count, sums, magnitude_sums, more, both)
+            elif together:
+                streamed_int16(q, a, here, row_bytes, last, count, sums, magnitude_sums, more, both)
+            else:
+                streamed_int16_panel(q, a, here, row_bytes, last, count, sums, magnitude_sums, more, both)
+        elif together:
+            streamed_floats(q, a, here, row_bytes, last, count, sums, magnitude_sums, more, both)
+        else:
+            streamed_floats_panel(q, a, here, row_bytes, last, count, sums, magnitude_sums, more, both)
+        start += count
 
 
 @compiled
-def _copy_columns(job, b, t, start, root, into):
-    """The five values of each column of a panel (5, 16), zero beyond the last column; the noise's root if `root`."""
-    width = min(PANEL, job.width - start)
+def _find_columns(job, b, t, start, count, copies, places):
+    """Where the five values of each column lie, for `count` panels from `start`: (count, 5) addresses of 16 numbers.
+
+    A panel with fewer columns is copied, with zeros after them.
+    """
     operands = (job.gain, job.offset, job.noise_variance, job.shot_variance, job.scale)
+    whole = min(count, (job.width - start) // PANEL)
     for a in range(5):
-        values = pointer(operands[a] + 4 * ((_source(job, 2 + a, b) * job.blocks + t) * job.width + start), np.float32)
-        for n in range(PANEL):
-            into[a, n] = values[n] if n < width else float32(0)
-    if root:
-        for n in range(PANEL):
-            into[2, n] = np.sqrt(into[2, n])
+        first = operands[a] + 4 * ((_source(job, 2 + a, b) * job.blocks + t) * job.width + start)
+        for p in range(whole):
+            places[p, a] = first + 4 * PANEL * p
+        if whole < count:
+            values = pointer(first + 4 * PANEL * whole, np.float32)
+            for n in range(job.width - start - whole * PANEL):
+                copies[a, n] = values[n]
+            places[whole, a] = copies[a].ctypes.data
 
 
 @compiled
@@ -248,44 +312,56 @@ def _run_task(job_address, i):
 
     block_bytes = job.code_bytes * job.code_rows
     panel_bytes = block_bytes * PANEL
-    panels = np.empty(count * panel_bytes, np.uint8)
-    panel_magnitudes = np.empty(count * panel_bytes if shot_noise else 0, np.uint8)
-    columns = np.empty((count, 5, PANEL), np.float32)
+    packed = rows >= ROWS  # else each row is multiplied by the levels as they are stored
+    panels = np.empty(count * panel_bytes if packed else 0, np.uint8)
+    panel_magnitudes = np.empty(count * panel_bytes if packed and shot_noise else 0, np.uint8)
+    columns, copies = np.empty((count, 5), np.intp), np.zeros((5, PANEL), np.float32)
+    scratch = _scratch(job)
     common = np.empty((count, rows if common_mode else 0, PANEL), np.float32)
     totals = np.zeros((count, rows, PANEL), np.float32)
     sums, magnitude_sums = np.empty((ROWS, PANEL), np.float32), np.empty((ROWS, PANEL), np.float32)
     for t in range(job.blocks):
         key0, key1 = tile_key(key[0], key[1], t)
-        _pack(job, b, t, first_column, count, panels.ctypes.data, panel_magnitudes.ctypes.data, shot_noise)
-        for p in range(count):
-            column = first_column + p * PANEL
-            _copy_columns(job, b, t, column, not shot_noise, columns[p])
-            if common_mode:
-                fill_common_mode(common[p], key0, key1, row_number, column, setting.columns)
+        if packed:
+            _pack(job, b, t, first_column, count, panels.ctypes.data, panel_magnitudes.ctypes.data, shot_noise, scratch)
+        _find_columns(job, b, t, first_column, count, copies, columns)
+        if common_mode:
+            for p in range(count):
+                fill_common_mode(common[p], key0, key1, row_number, first_column + p * PANEL, setting.columns)
         m = 0
         while m < rows:
             together = m + ROWS <= rows
             row = (b * job.rows + first_row + m) * job.blocks + t
             codes, magnitudes = job.codes + block_bytes * row, job.magnitudes + block_bytes * row
             row_scales, number = job.scales + 4 * row, uint32(row_number + uint32(m))
+            if not packed:
+                _stream(
+                    job, b, t, first_column, count, codes, magnitudes, sums.ctypes.data, magnitude_sums.ctypes.data,
+                    shot_noise, scratch,
+                )  # fmt: skip
             for p in range(count):
-                _multiply(job, codes, panels.ctypes.data + p * panel_bytes, together, sums.ctypes.data)
-                if shot_noise:
-                    panel = panel_magnitudes.ctypes.data + p * panel_bytes
-                    _multiply(job, magnitudes, panel, together, magnitude_sums.ctypes.data)
+                own = 0 if packed else 4 * PANEL * p
+                if packed:
+                    _multiply(job, codes, panels.ctypes.data + p * panel_bytes, together, sums.ctypes.data)
+                    if shot_noise:
+                        panel = panel_magnitudes.ctypes.data + p * panel_bytes
+                        _multiply(job, magnitudes, panel, together, magnitude_sums.ctypes.data)
                 lane = uint32((first_column + p * PANEL) // 2)
-                own_columns = columns.ctypes.data + 4 * PANEL * 5 * p
+                gain, offset, noise_variance = columns[p, 0], columns[p, 1], columns[p, 2]
+                shot_variance, scale = columns[p, 3], columns[p, 4]
                 place = 4 * PANEL * (p * rows + m)
+                here, light = sums.ctypes.data + own, magnitude_sums.ctypes.data + own
+                shared, total = common.ctypes.data + place, totals.ctypes.data + place
                 if together:
                     read_rows(
-                        sums.ctypes.data, magnitude_sums.ctypes.data, own_columns, common.ctypes.data + place,
-                        totals.ctypes.data + place, row_scales, 4 * job.blocks, key0, key1, number, lane,
+                        here, light, gain, offset, noise_variance, shot_variance, scale, shared, total,
+                        row_scales, 4 * job.blocks, key0, key1, number, lane,
                         common_codes, setting.adc_bits, noise, shot_noise, common_mode,
                     )  # fmt: skip
                 else:
                     read_row(
-                        sums.ctypes.data, magnitude_sums.ctypes.data, own_columns, common.ctypes.data + place,
-                        totals.ctypes.data + place, row_scales, 0, key0, key1, number, lane,
+                        here, light, gain, offset, noise_variance, shot_variance, scale, shared, total,
+                        row_scales, 0, key0, key1, number, lane,
                         common_codes, setting.adc_bits, noise, shot_noise, common_mode,
                     )  # fmt: skip
             m += ROWS if together else 1
@@ -321,7 +397,7 @@ def _job_runner(parallel):
     return run
 
 
-_run = _job_runner(parallel=threads_may_overlap())
+_run, _run_alone = _job_runner(parallel=threads_may_overlap()), _job_runner(parallel=False)
 
 
 @compiled
@@ -345,8 +421,13 @@ def run_job(jobs, source):
     row_blocks = (job.rows + ROW_BLOCK - 1) // ROW_BLOCK
     column_blocks = (job.width + PANELS * PANEL - 1) // (PANELS * PANEL)
     address = jobs.ctypes.data
-    _run(address, rows, 0, 0)
-    _run(address, 0, job.batches * row_blocks * column_blocks, 1)
+    tasks = job.batches * row_blocks * column_blocks
+    if rows * job.inner * job.width < WORTH_THREADS:
+        _run_alone(address, rows, 0, 0)
+        _run_alone(address, 0, tasks, 1)
+    else:
+        _run(address, rows, 0, 0)
+        _run(address, 0, tasks, 1)
     return source.size + codes.size + magnitudes.size + scales.size  # a use, so that they live until all is done
 
 
@@ -359,20 +440,24 @@ def crossbar_matmul(*operands):
     """
     operands = [_at_the_door(i, operand) for i, operand in enumerate(operands)]
     leading = [a.shape[: a.ndim - rank] for a, rank in zip(operands, RANKS, strict=True)]
-    batch = np.broadcast_shapes(*leading)
-    sources = [np.broadcast_to(np.arange(np.prod(own, dtype=int)).reshape(own), batch).ravel() for own in leading]
-    source = np.ascontiguousarray(sources, np.int64)
+    batch, source = _sources(leading)
     (rows, inner), (blocks, tile_rows, width) = (operands[0].shape[-2:], operands[1].shape[-3:])
     y = _zeros((*batch, rows, width))
-    jobs = np.zeros(1, JOB)
-    for name, operand in zip(OPERANDS, operands, strict=True):
-        jobs[name] = operand.ctypes.data
-    jobs["y"], jobs["batches"], jobs["rows"] = y.ctypes.data, source.shape[1], rows
-    jobs["inner"], jobs["blocks"], jobs["tile_rows"], jobs["width"] = (inner, blocks, tile_rows, width)
-    jobs["level_bytes"] = operands[1].itemsize
+    addresses = [operand.ctypes.data for operand in operands]
+    sizes = (source.shape[1], rows, inner, blocks, tile_rows, width, operands[1].itemsize)
+    jobs = np.array([(*addresses, y.ctypes.data, *[0] * 4, *sizes, *[0] * 3)], JOB)
     if y.size and blocks:
         run_job(jobs, source)
     return y
+
+
+def _sources(leading):
+    """The batch axes of the result, and which element of each operand belongs to which of its elements."""
+    if not any(leading):
+        return (), np.zeros((len(leading), 1), np.int64)
+    batch = np.broadcast_shapes(*leading)
+    numbers = [np.arange(np.prod(own, dtype=int)).reshape(own) for own in leading]
+    return batch, np.ascontiguousarray([np.broadcast_to(number, batch).ravel() for number in numbers], np.int64)
 
 
 def _zeros(shape):

@@ -4,10 +4,14 @@ Sixteen int16 fill a vector register; one instruction multiplies two registers a
 levels are stored as pairs of inputs: (k, k+1) of column 0, of column 1 … A pair of codes is broadcast to all lanes. Per
 pair of inputs, 6 × 16 sums take 12 multiplications, 12 additions and 8 loads, which is what a core with 4 vector units
 does in 6 cycles: 32 multiply-accumulates a cycle, against 16 of float32 FMA.
+
+A row alone is multiplied otherwise: packing the levels for it would cost more than the product. They are streamed as
+they are stored, two rows of 16 bytes at a time, which is a quarter of the bytes that a float32 matrix would take.
 """
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 
 from photonsim_kernels import simd
 from photonsim_kernels.compiled import emitted
@@ -17,17 +21,17 @@ ROWS = 6  # of a register block: 6 × 16 sums fill 12 of 16 vector registers; 4 
 PANEL = GROUP  # columns of a register block
 
 
-def _emit_product(builder, rows, kind, step, steps, out, accumulate):
-    """Loop over `steps` with 2 · rows vectors of sums of a kind; write them as floats to `out` (rows, 16).
+def _emit_product(builder, places, kind, step, steps, accumulate):
+    """Loop over `steps` with vectors of sums of a kind; write each as floats to its place, an (address, offset).
 
-    `step(sums, i)` emits one step. If `accumulate`, what `out` holds is added.
+    `step(sums, i)` emits one step. If `accumulate`, what the places hold is added.
     """
     before, loop = builder.block, builder.append_basic_block("product")
     after = builder.append_basic_block("product_end")
     builder.branch(loop)
     builder.position_at_end(loop)
     i = builder.phi(simd.LONG)
-    sums = [builder.phi(kind) for _ in range(2 * rows)]
+    sums = [builder.phi(kind) for _ in places]
     results = step(sums, i)
     following = builder.add(i, simd.LONG(1))
     builder.cbranch(builder.icmp_signed("<", following, steps), loop, after)
@@ -37,11 +41,16 @@ def _emit_product(builder, rows, kind, step, steps, out, accumulate):
         phi.add_incoming(ir.Constant(kind, [0] * simd.LANES), before)
         phi.add_incoming(result, loop)
     builder.position_at_end(after)
-    for index, result in enumerate(results):
+    for (address, offset), result in zip(places, results, strict=True):
         value = result if kind == simd.FLOATS else builder.sitofp(result, simd.FLOATS)
-        held = simd.load(builder, out, simd.FLOATS, 32 * index)
+        held = simd.load(builder, address, simd.FLOATS, offset)
         value = builder.fadd(value, builder.select(accumulate, held, simd.floats(0.0)))
-        simd.store(builder, value, out, 32 * index)
+        simd.store(builder, value, address, offset)
+
+
+def _rows_of(out, rows):
+    """The places of (rows, 16) sums."""
+    return [(out, 32 * index) for index in range(2 * rows)]
 
 
 def _pairwise_products(context, builder, a, b):
@@ -74,7 +83,7 @@ def _integer_product(rows):
                         results.append(builder.add(sums[2 * m + h], product))
                 return results
 
-            _emit_product(builder, rows, simd.INTS, step, steps, out, accumulate)
+            _emit_product(builder, _rows_of(out, rows), simd.INTS, step, steps, accumulate)
             return context.get_dummy_value()
 
         return types.void(*[types.intp] * 5, types.boolean), codegen
@@ -101,7 +110,7 @@ def _float_product(rows):
                         results.append(simd.multiply_add(builder, code, levels[h], sums[2 * m + h]))
                 return results
 
-            _emit_product(builder, rows, simd.FLOATS, step, steps, out, accumulate)
+            _emit_product(builder, _rows_of(out, rows), simd.FLOATS, step, steps, accumulate)
             return context.get_dummy_value()
 
         return types.void(*[types.intp] * 5, types.boolean), codegen
@@ -113,38 +122,114 @@ integer_product_rows, integer_product_row = _integer_product(ROWS), _integer_pro
 float_product_rows, float_product_row = _float_product(ROWS), _float_product(1)
 
 
-def _packing(kind, side):
-    """`pack(rows, to, magnitudes, keep)`: 16 levels of `side` rows side by side, as int16 pairs or as float32."""
+def _streamed_product(kind, side, panels):
+    """One row of codes by levels as they are stored, 16 columns per panel: see the module's header.
+
+    `multiply(q, q_magnitudes, levels, row_bytes, last, steps, out, out_magnitudes, accumulate, with_magnitudes)`:
+    levels of row `last` are the last that may be read. With magnitudes, the same for |q| and |levels| beside it, half
+    of the panels at a time, so that all sums stay in registers.
+    """
+    number, word = (simd.PAIRS, simd.INT) if side == 2 else (simd.FLOATS, simd.FLOAT)
+    total = simd.INTS if side == 2 else simd.FLOATS
+    level_bytes = PANEL * (4 if kind == simd.FLOAT else kind.width // 8)
+
+    def emit_loop(context, builder, span, codes, outs, levels, row_bytes, last, steps, accumulate):
+        def step(sums, i):
+            vectors = []
+            for p in span:
+                start = builder.add(levels, simd.LONG(p * level_bytes))
+                vectors += _load_levels(builder, kind, side, start, row_bytes, last, i)
+            operands = []
+            for which, q in enumerate(codes):
+                pair = simd.splat(builder, simd.load(builder, q, word, builder.mul(i, simd.LONG(4))))
+                code = builder.bitcast(pair, number)
+                operands += [(code, simd.absolute(builder, v) if which else v) for v in vectors]
+            if side == 1:
+                return [simd.multiply_add(builder, q, v, held) for (q, v), held in zip(operands, sums, strict=True)]
+            products = [_pairwise_products(context, builder, q, v) for q, v in operands]
+            return [builder.add(held, product) for held, product in zip(sums, products, strict=True)]
+
+        places = [(out, 64 * p + 32 * half) for out in outs for p in span for half in range(2)]
+        _emit_product(builder, places, total, step, steps, accumulate)
 
     @emitted
-    def pack(typing_context, first, second, to, magnitudes, keep):
+    def multiply(
+        typing_context, q, q_magnitudes, levels, row_bytes, last, steps, out, out_magnitudes, accumulate,
+        with_magnitudes,
+    ):  # fmt: skip
         def codegen(context, builder, signature, arguments):
-            *rows, to, magnitudes, keep = arguments
-            vectors = [simd.load(builder, row, ir.VectorType(kind, PANEL)) for row in rows[:side]]
-            for half, values in enumerate(_widened(builder, vectors)):
-                simd.store(builder, values, to, 32 * half)
-                with builder.if_then(keep):
-                    simd.store(builder, simd.absolute(builder, values), magnitudes, 32 * half)
+            q, q_magnitudes, levels, row_bytes, last, steps, out, out_magnitudes, accumulate, both = arguments
+            rest = (levels, row_bytes, last, steps, accumulate)
+            half = (panels + 1) // 2
+            with builder.if_else(both) as (with_both, with_one):
+                with with_both:
+                    for first in range(0, panels, half):
+                        span = range(first, first + half)
+                        emit_loop(context, builder, span, (q, q_magnitudes), (out, out_magnitudes), *rest)
+                with with_one:
+                    emit_loop(context, builder, range(panels), (q,), (out,), *rest)
             return context.get_dummy_value()
 
-        return types.void(*[types.intp] * 4, types.boolean), codegen
+        return types.void(*[types.intp] * 8, types.boolean, types.boolean), codegen
+
+    return multiply
+
+
+def _load_levels(builder, kind, side, levels, row_bytes, last, i):
+    """The levels of step `i`, 16 columns of `side` rows, as two vectors; a row beyond the last is the last again."""
+    rows = [builder.add(builder.mul(i, simd.LONG(side)), simd.LONG(n)) for n in range(side)]
+    rows[1:] = [builder.select(builder.icmp_signed("<", row, last), row, last) for row in rows[1:]]
+    offsets = [builder.mul(row, row_bytes) for row in rows]
+    return _widened(builder, [simd.load(builder, levels, ir.VectorType(kind, PANEL), offset) for offset in offsets])
+
+
+def _packing(kind, side):
+    """`pack(levels, row_bytes, last, steps, to, magnitudes, keep)`: 16 columns of levels, as the products want them.
+
+    Steps of `side` rows side by side, as int16 pairs or as float32. `last` is the last row that may be read.
+    """
+
+    def emit_loop(builder, targets, levels, row_bytes, last, steps):
+        with cgutils.for_range(builder, steps, intp=simd.LONG) as loop:
+            vectors = _load_levels(builder, kind, side, levels, row_bytes, last, loop.index)
+            place = builder.mul(loop.index, simd.LONG(64))
+            for which, target in enumerate(targets):
+                for half, vector in enumerate(vectors):
+                    values = simd.absolute(builder, vector) if which else vector
+                    simd.store(builder, values, target, builder.add(place, simd.LONG(32 * half)))
+
+    @emitted
+    def pack(typing_context, levels, row_bytes, last, steps, to, magnitudes, keep):
+        def codegen(context, builder, signature, arguments):
+            *block, to, magnitudes, keep = arguments
+            with builder.if_else(keep) as (with_magnitudes, without):
+                with with_magnitudes:
+                    emit_loop(builder, (to, magnitudes), *block)
+                with without:
+                    emit_loop(builder, (to,), *block)
+            return context.get_dummy_value()
+
+        return types.void(*[types.intp] * 6, types.boolean), codegen
 
     return pack
 
 
 def _widened(builder, rows):
     """Two vectors of 32 bytes: the numbers of one row as float32, or those of two rows as alternating int16."""
-    if len(rows) == 1:
-        numbers = rows[0] if rows[0].type.element == simd.FLOAT else builder.sitofp(rows[0], simd.WIDE_FLOATS)
-        operands, order = (numbers, numbers), list(range(PANEL))
-    else:
-        operands = [row if row.type == simd.PAIRS else builder.sext(row, simd.PAIRS) for row in rows]
-        order = [n + PANEL * odd for n in range(PANEL) for odd in (0, 1)]
-    half = len(order) // 2
+    half = PANEL // (3 - len(rows))
+    order = [n + PANEL * odd for n in range(PANEL) for odd in range(len(rows))]
     picks = [ir.Constant(ir.VectorType(simd.INT, half), part) for part in (order[:half], order[half:])]
-    return [builder.shuffle_vector(*operands, pick) for pick in picks]
+    halves = [builder.shuffle_vector(rows[0], rows[-1], pick) for pick in picks]
+    wanted = simd.PAIRS if len(rows) == 2 else simd.FLOATS
+    if halves[0].type == wanted:
+        return halves
+    return [builder.sext(v, wanted) if len(rows) == 2 else builder.sitofp(v, wanted) for v in halves]
 
 
-pack_int8, pack_int16 = _packing(ir.IntType(8), 2), _packing(ir.IntType(16), 2)
-pack_int8_floats, pack_int16_floats = (_packing(ir.IntType(8), 1), _packing(ir.IntType(16), 1))
-pack_floats = _packing(simd.FLOAT, 1)
+INT8, INT16 = ir.IntType(8), ir.IntType(16)
+pack_int8, pack_int16 = _packing(INT8, 2), _packing(INT16, 2)
+pack_int8_floats, pack_int16_floats, pack_floats = _packing(INT8, 1), _packing(INT16, 1), _packing(simd.FLOAT, 1)
+streamed_int8, streamed_int16 = _streamed_product(INT8, 2, 4), _streamed_product(INT16, 2, 4)
+streamed_int8_panel, streamed_int16_panel = _streamed_product(INT8, 2, 1), _streamed_product(INT16, 2, 1)
+streamed_int8_floats, streamed_int16_floats = _streamed_product(INT8, 1, 1), _streamed_product(INT16, 1, 1)
+streamed_floats, streamed_floats_panel = _streamed_product(simd.FLOAT, 1, 4), _streamed_product(simd.FLOAT, 1, 1)

@@ -33,7 +33,7 @@ class _Values:
 
 
 class _Block:
-    """The memory of (rows, 16) numbers and of the columns' values, as vectors."""
+    """The memory of (rows, 16) numbers and of the columns' values, five addresses, as vectors."""
 
     def __init__(self, builder, rows, columns):
         self.builder, self.rows, self.columns = builder, rows, columns
@@ -42,8 +42,7 @@ class _Block:
         return [simd.load(self.builder, address, simd.FLOATS, 32 * v) for v in range(2 * self.rows)]
 
     def column(self, which):
-        halves = [simd.load(self.builder, self.columns, simd.FLOATS, 64 * which + 32 * h) for h in range(2)]
-        return halves * self.rows
+        return [simd.load(self.builder, self.columns[which], simd.FLOATS, 32 * h) for h in range(2)] * self.rows
 
 
 def _multiply_add(builder, a, b, c):
@@ -51,11 +50,14 @@ def _multiply_add(builder, a, b, c):
 
 
 def _emit_noise(builder, block, values, magnitudes, shot_noise, keys, row, lane):
-    """values += sqrt(variance) · deviates; without shot noise, the column's third value is the root already."""
+    """values += sqrt(variance) · deviates."""
     spread = _Values(builder, block.column(NOISE))
-    with builder.if_then(shot_noise):
-        variances = _multiply_add(builder, block.numbers(magnitudes), block.column(SHOT), block.column(NOISE))
-        spread.set([simd.square_root(builder, v) for v in variances])
+    with builder.if_else(shot_noise) as (with_shot_noise, without):
+        with with_shot_noise:
+            variances = _multiply_add(builder, block.numbers(magnitudes), block.column(SHOT), block.column(NOISE))
+            spread.set([simd.square_root(builder, v) for v in variances])
+        with without:
+            spread.set([simd.square_root(builder, v) for v in block.column(NOISE)[:2]] * block.rows)
     lanes = builder.add(simd.splat(builder, lane), simd.lane_numbers())
     key_vectors = emit_keys(builder, *keys)
     for first in range(0, block.rows, TOGETHER):
@@ -83,12 +85,13 @@ def _reading(rows):
 
     @emitted
     def read(
-        typing_context, sums, magnitudes, columns, common, totals, scales, scales_stride,
-        key0, key1, row, lane, common_codes, adc_bits, noise, shot_noise, common_mode,
+        typing_context, sums, magnitudes, gain, offset, noise_variance, shot_variance, scale,
+        common, totals, scales, scales_stride, key0, key1, row, lane, common_codes,
+        adc_bits, noise, shot_noise, common_mode,
     ):  # fmt: skip
         def codegen(context, builder, signature, arguments):
-            (sums, magnitudes, columns, common, totals, scales, scales_stride, key0, key1, row, lane,
-             common_codes, adc_bits, noise, shot_noise, common_mode) = arguments  # fmt: skip
+            (sums, magnitudes, *columns, common, totals, scales, scales_stride, key0, key1, row, lane, common_codes,
+             adc_bits, noise, shot_noise, common_mode) = arguments  # fmt: skip
             block = _Block(builder, rows, columns)
             read_out = _multiply_add(builder, block.numbers(sums), block.column(GAIN), block.column(OFFSET))
             values = _Values(builder, read_out)
@@ -107,7 +110,7 @@ def _reading(rows):
                 simd.store(builder, total, totals, 32 * index)
             return context.get_dummy_value()
 
-        integers, words = [types.intp] * 7, [types.uint32] * 4
+        integers, words = [types.intp] * 11, [types.uint32] * 4
         return types.void(*integers, *words, types.float32, types.intp, *[types.boolean] * 3), codegen
 
     return read

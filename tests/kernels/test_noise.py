@@ -78,10 +78,29 @@ def _check_tails(z, levels):
         assert abs(np.count_nonzero(np.abs(z) > level) - expected) < 5 * np.sqrt(expected) + 1
 
 
+def _distribution_error(z):
+    """Empirical distribution less the normal one, where the normal one is P = 1/2^16 … 1 - 1/2^16; and these P."""
+    counts = np.bincount((special.ndtr(z) * 2**16).astype(np.int64), minlength=2**16)
+    p = np.arange(1, 2**16) / 2**16
+    return np.cumsum(counts)[: 2**16 - 1] / z.size - p, p
+
+
 def _kolmogorov_smirnov(z):
-    """Distance of the empirical distribution, sqrt(n) D, on 2^16 probabilities; above 1.95 once in 1000."""
-    counts = np.bincount((special.ndtr(z) * 2**16).astype(np.int64), minlength=2**16)[: 2**16]
-    return np.abs(np.cumsum(counts) / z.size - np.arange(1, 2**16 + 1) / 2**16).max() * np.sqrt(z.size)
+    """Greatest distance of the empirical distribution, sqrt(n) D; above 1.95 once in 1000."""
+    return np.abs(_distribution_error(z)[0]).max() * np.sqrt(z.size)
+
+
+def _anderson_darling(z):
+    """A² = n ∫ (F - P)² / (P (1 - P)) dP, as a sum over 2^16 steps: F's error weighted by its own variance, so that
+    the tails count as much as the middle. Above 5.97 once in 1000."""
+    error, p = _distribution_error(z)
+    return z.size * (np.square(error) / (p * (1 - p))).mean()
+
+
+def test_anderson_darling_tells_a_normal_distribution_from_a_slightly_wider_one():
+    z = np.random.default_rng(0).standard_normal(200_000)
+    assert _anderson_darling(z) < 5.97
+    assert _anderson_darling(1.01 * z) > 5.97
 
 
 def test_deviates_are_standard_normal(key):
@@ -89,6 +108,7 @@ def test_deviates_are_standard_normal(key):
     _check_moments(z, 4)
     _check_tails(z, (1, 2, 3, 4))
     assert _kolmogorov_smirnov(z) < 1.95
+    assert _anderson_darling(z) < 5.97
 
 
 @pytest.mark.slow
@@ -99,6 +119,7 @@ def test_a_hundred_million_deviates_are_standard_normal_to_five_and_a_half_sigma
         assert abs(np.mean([(part**p).mean() for part in parts]) - expected) < 4 * np.sqrt(variance / z.size)
     _check_tails(z, (1, 2, 3, 4, 5, 5.5))
     assert _kolmogorov_smirnov(z) < 1.95
+    assert _anderson_darling(z) < 5.97
 
 
 def test_neighbours_are_independent(key):
