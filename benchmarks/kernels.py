@@ -15,48 +15,25 @@ import re
 import time
 from pathlib import Path
 
-import jax
 import numpy as np
 from jax import numpy as jnp
-from photonsim_kernels.crossbar import crossbar_matmul, settings
 
-from photonsim.tiles.partial_sums import Programmed, Readout, analog_matmul
+from photonsim.tiles.twins import TWINS, draw_operands
 
-MODES = {"quantised": (False, False, False), "gaussian": (True, False, False), "shot": (True, True, False)}
+MODES = ("quantised", "gaussian", "shot")
 SHAPES = ((768, 768), (768, 3072), (3072, 768), (2048, 8192))
 TILES = (64, 128, 256, 512)
 MIN_SECONDS = {False: 2.0, True: 0.4}  # per case, whether quick
-BITS = 8
-
-
-def operands_of(m: int, k: int, n: int, tile: int, mode: str) -> tuple[list, Programmed, Readout]:
-    """A random problem as the kernel and as the definition take it."""
-    random = np.random.default_rng(0)
-    blocks = -(-k // tile)
-    levels = random.integers(-127, 128, (blocks, tile, n)).astype(np.int8)
-    levels.reshape(-1, n)[k:] = 0
-    columns = [random.uniform(0.5, 1.5, (blocks, n)).astype(np.float32) for _ in range(5)]
-    columns[0] *= 127 / (127 * 127 * np.sqrt(tile))
-    columns[3] /= 127 * 127 * tile
-    x = random.standard_normal((m, k)).astype(np.float32)
-    key = np.array([1, 2], np.uint32)
-    values = settings(BITS, BITS, tile, *MODES[mode])
-    programmed = Programmed(*[jnp.asarray(array) for array in (levels, *columns)])
-    return (
-        [x, levels, *columns, key, np.zeros(1, np.float32), values],
-        programmed,
-        Readout(BITS, BITS, tile, *MODES[mode]),
-    )
 
 
 def engine_call(engine: str, m: int, k: int, n: int, tile: int, mode: str):
     """A function without arguments that computes the product once."""
-    operands, programmed, readout = operands_of(m, k, n, tile, mode)
+    operands, twin = draw_operands(m, k, n, tile, mode), TWINS[f"crossbar_matmul, {mode}"]
     if engine == "numba":
-        return lambda: crossbar_matmul(*operands)
-    compiled = jax.jit(analog_matmul, static_argnums=2)
-    x, key = jnp.asarray(operands[0]), jnp.asarray(operands[7])
-    return lambda: compiled(x, programmed, readout, 0.0, key, 0).block_until_ready()
+        return lambda: twin.kernel(*operands)
+    *arrays, values = operands
+    arrays = [jnp.asarray(array) for array in arrays]
+    return lambda: twin.definition(*arrays, values).block_until_ready()
 
 
 def seconds(call) -> float:

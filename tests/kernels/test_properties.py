@@ -26,7 +26,8 @@ def limit_of(bits):
 
 
 def draw_operands(
-    m, k, n, rows, seed, *, kind=np.int8, input_bits=8, adc_bits=None, flags=(False,) * 3, columns=64
+    m, k, n, rows, seed, *, kind: type = np.int8, input_bits: int | None = 8, adc_bits: int | None = None,
+    flags=(False, False, False), columns=64,
 ):  # fmt: skip
     """Operands of `crossbar_matmul`: inputs and levels of either sign, columns that differ, an ADC that is filled."""
     random = np.random.default_rng(seed)
@@ -44,7 +45,7 @@ def draw_operands(
         levels.reshape(blocks, rows, n),
         *[value.astype(np.float32) for value in values],
         key,
-        np.float32([0.7]),
+        np.array([0.7], np.float32),
         settings(input_bits, adc_bits, columns, *flags),
     ]
 
