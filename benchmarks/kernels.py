@@ -5,6 +5,11 @@
 
 Each case is measured in pairs, BLAS and simulation in turn, so that a busy machine slows both; a ratio is the median of
 the pairs' ratios, with the least and the greatest quartile beside it. BLAS and kernels use the same number of threads.
+On a machine that others use, too, run it on one thread, by processor time (two pools of threads that wait for each
+other's processors say nothing about a product of 0.2 ms):
+
+    OPENBLAS_NUM_THREADS=1 NUMBA_NUM_THREADS=1 python benchmarks/kernels.py --json OUT.json
+
 Modes: `quantised` inputs, weights and ADC; `gaussian` adds detector noise to every partial sum; `shot` adds noise that
 depends on the signal, with its second sum of magnitudes.
 """
@@ -15,6 +20,7 @@ import re
 import time
 from pathlib import Path
 
+import numba
 import numpy as np
 from jax import numpy as jnp
 
@@ -37,9 +43,10 @@ def engine_call(engine: str, m: int, k: int, n: int, tile: int, mode: str):
 
 
 def seconds(call) -> float:
-    start = time.perf_counter()
+    clock = time.process_time if numba.get_num_threads() == 1 else time.perf_counter
+    start = clock()
     call()
-    return time.perf_counter() - start
+    return clock() - start
 
 
 def measure(engine: str, m: int, k: int, n: int, tile: int, mode: str, quick: bool) -> dict:
