@@ -10,6 +10,8 @@ Two kinds of figure circulate, and they differ by a factor of thirty, so each ba
   chip it stands beside, so that the two differ in how they multiply and in nothing else; package overhead is left out
   in its favour. Its time assumes as many units as reach the photonic chip's peak throughput.
 
+Where a maker publishes no power, the board has an assumed one with a range, and its status says so.
+
 Products, vector operations and DRAM traffic are those of the `Workload`, the same for all. A product that the photonic
 chip leaves to its digital unit is an ordinary product here.
 """
@@ -31,6 +33,7 @@ from photonsim.cost.workload import Workload, check_capacity, macs
 from photonsim.errors import check_fraction, check_number
 
 BOARD = "board power × time"
+RUN_BASELINES = ("h100-int8", "nvidia-5nm-int4", "h100-int8-peak")  # those that a run prints unasked
 
 
 class AbstractBaseline(eqx.Module):
@@ -40,6 +43,16 @@ class AbstractBaseline(eqx.Module):
     title: eqx.AbstractVar[str]
     status: eqx.AbstractVar[str]
     sources: eqx.AbstractVar[tuple[tuple[str, Source], ...]]
+
+    @property
+    @abc.abstractmethod
+    def mac_j_at_peak(self) -> Any:
+        """Energy per multiply-accumulate with every unit busy, J."""
+
+    @property
+    def tops_per_w_at_peak(self):
+        """The same as two operations per multiply-accumulate over its energy, TOPS/W."""
+        return 2 / self.mac_j_at_peak / 1e12
 
     @abc.abstractmethod
     def latency(self, chip: Chip, workload: Workload) -> Latency:
@@ -78,7 +91,7 @@ class Board(AbstractBaseline):
 
     @property
     def mac_j_at_peak(self):
-        """Energy per multiply-accumulate with every unit busy, J: the `0.71 pJ/MAC` of an H100."""
+        """See `AbstractBaseline.mac_j_at_peak`: the `0.71 pJ/MAC` of an H100."""
         return 2 * self.board_power_w / self.peak_ops_per_s
 
     def at_peak(self) -> "Board":
@@ -122,6 +135,11 @@ class ComputeFloor(AbstractBaseline):
 
     def __check_init__(self):
         check_number(f"{self.name}.mac_j", self.mac_j, at_least=0.0)
+
+    @property
+    def mac_j_at_peak(self):
+        """See `AbstractBaseline.mac_j_at_peak`: the floor has no other."""
+        return self.mac_j
 
     def latency(self, chip: Chip, workload: Workload) -> Latency:
         """See `AbstractBaseline.latency`: the photonic chip's peak rate, memory and vector unit."""

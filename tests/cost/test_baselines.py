@@ -6,7 +6,7 @@ import pytest
 
 from photonsim.chip import load_chip
 from photonsim.cost import DecoderShape, ForwardPass, Product, Storage, Workload, assumed, baselines, decoder_workload
-from photonsim.cost.baselines import Board, ComputeFloor
+from photonsim.cost.baselines import RUN_BASELINES, Board, ComputeFloor
 from photonsim.cost.workload import decoder_products
 from photonsim.errors import PhotonsimError
 
@@ -20,6 +20,45 @@ def test_every_number_of_a_baseline_has_a_source():
     for baseline in baselines().values():
         numbers = {name for name, value in vars(baseline).items() if isinstance(value, float)}
         assert numbers == set(dict(baseline.sources))
+
+
+@pytest.mark.parametrize(
+    ("name", "picojoules"),
+    [
+        ("a100-int8", 1.28),
+        ("h200-int8", 0.71),
+        ("b200-fp8", 0.44),
+        ("b200-fp4", 0.22),
+        ("tpu-v4-bf16", 1.40),  # at its largest power; 1.24 at the mean
+        ("tpu-v7-fp8", 0.42),
+        ("ubc-16nm-int4", 0.15),
+    ],
+)
+def test_published_energy_per_mac_comes_back(name, picojoules):
+    baseline = baselines()[name]
+    assert baseline.mac_j_at_peak == pytest.approx(picojoules * 1e-12, rel=0.015)
+    assert baseline.tops_per_w_at_peak == pytest.approx(2 / picojoules, rel=0.015)
+
+
+def test_a_power_that_nobody_published_is_marked_with_its_range():
+    for name in ("tpu-v5e-int8", "tpu-v6e-int8", "tpu-v7-fp8"):
+        baseline = baselines()[name]
+        source = dict(baseline.sources)["board_power_w"]
+        assert baseline.status == "power assumed"
+        assert source.assumed
+        assert source.low is not None
+
+
+def test_an_assumed_number_lies_within_its_range():
+    for baseline in baselines().values():
+        for name, source in baseline.sources:
+            if source.low is not None and source.high is not None:
+                assert source.low <= getattr(baseline, name) <= source.high
+
+
+def test_a_run_prints_three_baselines_that_exist():
+    assert len(RUN_BASELINES) == 3
+    assert set(RUN_BASELINES) <= set(baselines())
 
 
 def test_h100_at_its_peak_takes_0_71_picojoules_per_mac():
