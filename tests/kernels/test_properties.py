@@ -186,9 +186,7 @@ def test_the_ideal_answer_is_the_matrix_product_for_every_tile_size(drawn):
 
 
 @many
-@hypothesis.given(
-    st.fixed_dictionaries(SIZES | {"seed": SEEDS}), st.floats(-4, 4, width=32), st.floats(-4, 4, width=32)
-)
+@hypothesis.given(st.fixed_dictionaries(SIZES | {"seed": SEEDS}), FACTORS, FACTORS)
 def test_the_ideal_path_is_linear(drawn, a, b):
     """f(a x + b z) = a f(x) + b f(z), up to the roundings of three products and of the combination."""
     rows = drawn.pop("rows")
