@@ -72,7 +72,7 @@ class Chip(eqx.Module):
     @property
     def macs_per_cycle(self) -> int:
         """Multiply-accumulates of all cores in one symbol period."""
-        return self.cores * self.tile.rows * self.tile.columns
+        return self.cores * self.tile.macs_per_cycle
 
     def program(self, w: Float[Array, "*b k n"]) -> Programmed:
         """Write a matrix (k, n), or a batch of them, into the chip's tiles."""

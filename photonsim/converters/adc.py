@@ -83,6 +83,12 @@ class Adc(eqx.Module):
         return self.energy_j if self.bits is None else self.energy_j * 2.0 ** (bits - self.bits)
 
     @property
+    def span_in_words(self) -> str:
+        """What sets the range: `gain 1.86`, `range ±4σ`, `calibrated range`."""
+        words = {"gain": f"gain {self.gain:g}", "sigma": f"range ±{self.sigmas:g}σ", "calibrated": "calibrated range"}
+        return words[self.range_policy]
+
+    @property
     def full_scale_code(self) -> int:
         """The largest code."""
         return full_scale_code(self.bits)

@@ -44,7 +44,7 @@ def price(chip: Chip, events: EventCounts, seconds: float, name: str = "events",
 
 
 def peak_tops(chip: Chip):
-    """Peak throughput, tera-operations per second: `2 · cores · rows · columns · clock`."""
+    """Peak throughput, tera-operations per second: two for each multiply-accumulate of a cycle."""
     return 2e-12 * chip.macs_per_cycle * chip.clock_hz
 
 

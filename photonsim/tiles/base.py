@@ -36,6 +36,11 @@ class AbstractTile(eqx.Module):
 
     @property
     @abc.abstractmethod
+    def macs_per_cycle(self) -> int:
+        """Multiply-accumulates in one symbol period."""
+
+    @property
+    @abc.abstractmethod
     def converter_bits(self) -> tuple[int | None, int | None, int | None]:
         """Bits of an input, a weight and an output; `None` is ideal."""
 

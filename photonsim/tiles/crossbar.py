@@ -15,7 +15,6 @@ photocurrents are subtracted, and the shot noise is that of all the light on bot
 
 import equinox as eqx
 import jax
-from jax import numpy as jnp
 from jaxtyping import Array, Float
 
 from photonsim.converters import Adc, Dac, bits_in_words, full_scale_code
@@ -26,6 +25,7 @@ from photonsim.tiles.base import AbstractTile, Disturbance
 from photonsim.tiles.die import Die, DieColumns
 from photonsim.tiles.fast import analog_matmul_fast, fast_engine_available
 from photonsim.tiles.partial_sums import Programmed, Readout, analog_matmul, block_scales, encode, split_blocks
+from photonsim.tiles.readout import is_on, reading_disturbances, set_readout
 from photonsim.units import ELEMENTARY_CHARGE_C, ratio_from_db
 
 ENGINES = ("auto", "jax", "numba")
@@ -102,7 +102,7 @@ class Crossbar(AbstractTile):
 
     @property
     def _has_background(self) -> bool:
-        return _nonzero(self.receiver.tia_noise_a_per_sqrt_hz) or _nonzero(self.receiver.dark_current_a)
+        return is_on(self.receiver.tia_noise_a_per_sqrt_hz) or is_on(self.receiver.dark_current_a)
 
     @property
     def readout(self) -> Readout:
@@ -111,10 +111,15 @@ class Crossbar(AbstractTile):
             input_bits=self.input_dac.bits,
             adc_bits=self.adc.bits,
             columns=self.columns,
-            noise=self._has_background or _nonzero(self.adc.noise_rms),
+            noise=self._has_background or is_on(self.adc.noise_rms),
             shot_noise=self.receiver.shot_noise,
-            common_mode=_nonzero(self.die.common_mode_rms),
+            common_mode=is_on(self.die.common_mode_rms),
         )
+
+    @property
+    def macs_per_cycle(self) -> int:
+        """See `AbstractTile.macs_per_cycle`."""
+        return self.rows * self.columns
 
     @property
     def converter_bits(self) -> tuple[int | None, int | None, int | None]:
@@ -123,39 +128,8 @@ class Crossbar(AbstractTile):
 
     def disturbances(self) -> tuple[Disturbance, ...]:
         """See `AbstractTile.disturbances`."""
-        adc, die, receiver = self.adc, self.die, self.receiver
-        span = f"gain {adc.gain:g}" if adc.range_policy == "gain" else f"range ±{adc.sigmas:g}σ"
-        return (
-            Disturbance("input converter", bits_in_words(self.input_dac.bits), {"input_dac.bits": "none"}),
-            Disturbance("weight levels", bits_in_words(self.cell.bits), {"cell.bits": "none"}),
-            Disturbance("output converter", f"{bits_in_words(adc.bits)}, {span}", {"adc.bits": "none"}),
-            Disturbance(
-                "measured noise",
-                f"{adc.noise_rms:.2e} of full scale",
-                {"adc.noise_rms": 0.0, "die.noise_spread": 0.0},
-            ),
-            Disturbance("common-mode noise", f"{die.common_mode_rms:.2e} of full scale", {"die.common_mode_rms": 0.0}),
-            Disturbance(
-                "amplifier and dark noise",
-                f"{receiver.tia_noise_a_per_sqrt_hz * 1e12:g} pA/√Hz",
-                {"receiver.tia_noise_a_per_sqrt_hz": 0.0, "receiver.dark_current_a": 0.0},
-            ),
-            Disturbance(
-                "shot noise",
-                f"{float(self.photons_per_mac):.3g} photons/MAC at full scale",
-                {"receiver.shot_noise": False},
-            ),
-            Disturbance(
-                "column gain",
-                f"{die.gain_mean:g} ± {die.gain_spread:g}",
-                {"die.gain_mean": 1.0, "die.gain_spread": 0.0},
-            ),
-            Disturbance(
-                "column offset",
-                f"± {die.offset_spread:.2e} of full scale",
-                {"die.offset_mean": 0.0, "die.offset_spread": 0.0},
-            ),
-        )
+        reading = reading_disturbances(self.input_dac, self.receiver, self.adc, self.die, self.photons_per_mac)
+        return (Disturbance("weight levels", bits_in_words(self.cell.bits), {"cell.bits": "none"}), *reading)
 
     # Numbers
 
@@ -177,19 +151,16 @@ class Crossbar(AbstractTile):
 
         per_product = float(full_scale_code(self.input_dac.bits) * full_scale_code(self.cell.bits))
         full_scale = self.adc.full_scale(self.rows, jax.lax.stop_gradient(levels) / full_scale_code(self.cell.bits))
-        codes_per_unit = self.adc.full_scale_code / full_scale  # ADC codes per full-scale product, (..., t, n)
-        gain = columns.gain * codes_per_unit
-        noise = self.adc.noise_rms * self.adc.full_scale_code * columns.noise
-        shape = scales.shape
-        return Programmed(
-            levels=levels,
-            gain=gain / per_product,
-            offset=jnp.broadcast_to(
-                (columns.offset - self.die.known_offset(columns.offset)) * self.adc.full_scale_code, shape
-            ),
-            noise_variance=jnp.broadcast_to(noise**2 + self.background_variance * gain**2, shape),
-            shot_variance=gain**2 / (self.electrons_per_mac * per_product),
-            scale=scales / (codes_per_unit * self.die.known_gain(columns.gain)),
+        return set_readout(
+            levels,
+            scales,
+            full_scale,
+            per_product,
+            self.adc,
+            self.die,
+            columns,
+            variance=self.background_variance,
+            shot_variance=1.0 / self.electrons_per_mac,
         )
 
     def compact(self, programmed: Programmed) -> Programmed:
@@ -237,8 +208,3 @@ def matmul_by_definition(x, programmed, readout, common_mode_codes, key_data, ro
         return analog_matmul(x, programmed, readout, common_mode_codes, key_data, row_offset)
     one = lambda args: analog_matmul(args[0], args[1], readout, common_mode_codes, args[2], row_offset)  # noqa: E731
     return jax.lax.map(one, (x, programmed, key_data))
-
-
-def _nonzero(value) -> bool:
-    """Whether an effect is on: a number that is not zero, or a traced value, which may be anything."""
-    return not isinstance(value, int | float) or value != 0

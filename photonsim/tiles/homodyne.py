@@ -92,6 +92,11 @@ class Homodyne(AbstractBalancedTile):
         """See `AbstractBalancedTile`."""
         return (Disturbance("operand phase", f"{self.phase_sigma_rad:.3g} rad", {"phase_sigma_rad": 0.0}),)
 
+    @property
+    def macs_per_cycle(self) -> int:
+        """See `AbstractTile.macs_per_cycle`."""
+        return self.rows * self.columns
+
     def events(self, batch: int, m: int, k: int, n: int) -> EventCounts:
         """See `AbstractTile.events`: both operands are converted in every symbol, outputs once per integration."""
         bits = self.input_dac.bits or PARTIAL_SUM_BITS, self.weight_dac.bits or PARTIAL_SUM_BITS

@@ -165,6 +165,11 @@ class Mesh(AbstractTile):
         )
 
     @property
+    def macs_per_cycle(self) -> int:
+        """See `AbstractTile.macs_per_cycle`."""
+        return self.rows * self.columns
+
+    @property
     def converter_bits(self) -> tuple[int | None, int | None, int | None]:
         """See `AbstractTile.converter_bits`."""
         return self.input_dac.bits, self.phase_shifter.bits, self.adc.bits

@@ -52,10 +52,9 @@ def reading_disturbances(
     input_dac: Dac, receiver: Receiver, adc: Adc, die: Die, photons_per_mac
 ) -> tuple[Disturbance, ...]:
     """What converters, receivers and columns do to any tile."""
-    span = f"gain {adc.gain:g}" if adc.range_policy == "gain" else f"range policy {adc.range_policy}"
     return (
         Disturbance("input converter", bits_in_words(input_dac.bits), {"input_dac.bits": "none"}),
-        Disturbance("output converter", f"{bits_in_words(adc.bits)}, {span}", {"adc.bits": "none"}),
+        Disturbance("output converter", f"{bits_in_words(adc.bits)}, {adc.span_in_words}", {"adc.bits": "none"}),
         Disturbance(
             "measured noise", f"{adc.noise_rms:.2e} of full scale", {"adc.noise_rms": 0.0, "die.noise_spread": 0.0}
         ),
