@@ -51,13 +51,14 @@ def peak_tops(chip: Chip):
 def peak_bill(chip: Chip) -> Bill:
     """One second of the chip with every cell of every core busy at every symbol, under weights written before.
 
-    The counts of one symbol are the difference between two batches of a product that fills all cores exactly, side by
-    side, which leaves out what is paid once (writing the weights) and the partial sums that longer products carry from
-    tile to tile. No DRAM traffic, no vector work: no model runs like this.
+    The counts of a second are those by which a product that fills all cores exactly, side by side, grows when it gets
+    as many rows again: this leaves out what is paid once (writing the weights) and the partial sums that longer
+    products carry from tile to tile. No DRAM traffic, no vector work: no model runs like this.
     """
-    rows, columns = chip.tile.rows, chip.cores * chip.tile.columns
-    per_symbol = chip.events(1, 2, rows, columns) + -1.0 * chip.events(1, 1, rows, columns)
-    return price(chip, per_symbol * chip.clock_hz, 1.0, "peak")
+    tile, columns = chip.tile, chip.cores * chip.tile.columns
+    grown, once = (chip.events(1, rows, tile.terms_per_readout, columns) for rows in (2 * tile.rows, tile.rows))
+    more = grown + -1.0 * once
+    return price(chip, more * (chip.cores * chip.clock_hz / more.tile_cycles), 1.0, "peak")
 
 
 def peak_power_w(chip: Chip) -> dict[str, float]:

@@ -92,11 +92,6 @@ class AbstractBalancedTile(AbstractTile):
 
     @property
     @abc.abstractmethod
-    def terms_per_readout(self) -> int:
-        """Products that are added up before one conversion."""
-
-    @property
-    @abc.abstractmethod
     def symbols_per_readout(self) -> int:
         """Symbol periods that are added up before one conversion."""
 

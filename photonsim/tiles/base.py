@@ -41,6 +41,11 @@ class AbstractTile(eqx.Module):
 
     @property
     @abc.abstractmethod
+    def terms_per_readout(self) -> int:
+        """Products that are added up before one output conversion."""
+
+    @property
+    @abc.abstractmethod
     def converter_bits(self) -> tuple[int | None, int | None, int | None]:
         """Bits of an input, a weight and an output; `None` is ideal."""
 

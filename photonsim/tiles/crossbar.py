@@ -122,6 +122,11 @@ class Crossbar(AbstractTile):
         return self.rows * self.columns
 
     @property
+    def terms_per_readout(self) -> int:
+        """See `AbstractTile.terms_per_readout`."""
+        return self.rows
+
+    @property
     def converter_bits(self) -> tuple[int | None, int | None, int | None]:
         """See `AbstractTile.converter_bits`."""
         return self.input_dac.bits, self.cell.bits, self.adc.bits

@@ -103,6 +103,11 @@ class TimeIntegrating(AbstractTile):
         return self.rows * self.columns
 
     @property
+    def terms_per_readout(self) -> int:
+        """See `AbstractTile.terms_per_readout`."""
+        return self.integration_steps
+
+    @property
     def converter_bits(self) -> tuple[int | None, int | None, int | None]:
         """See `AbstractTile.converter_bits`."""
         return self.input_dac.bits, self.weight_dac.bits, self.adc.bits
