@@ -1,5 +1,6 @@
 """Results as tables that read well on 80 columns and plain when piped."""
 
+import math
 from collections.abc import Sequence
 
 from rich import box
@@ -8,9 +9,13 @@ from rich.table import Table
 from rich.text import Text
 
 from photonsim.chip import Chip, Source, describe
-from photonsim.cost import BOUNDARIES, peak_bill, peak_tops, peak_tops_per_w, tops_per_w
-from photonsim.evaluate import Result
+from photonsim.chip.chip import STATUSES
+from photonsim.cost import BOUNDARIES, baselines, peak_bill, peak_tops, peak_tops_per_w, tops_per_w
+from photonsim.cost.baselines import Board, ComputeFloor
+from photonsim.evaluate import Result, full_scale_enob
 from photonsim.report.quantities import si, significant
+
+ENOB_UNIT = "bits"  # of a quoted figure that is an effective number of bits
 
 
 def run_tables(result: Result) -> RenderableType:
@@ -102,26 +107,62 @@ def _footnotes(result: Result) -> Text:
     return Text("\n".join(lines))
 
 
-def chips_table(chips: Sequence[Chip]) -> Table:
-    """All presets side by side, our derived peak beside what is quoted."""
-    table = _table("Chips", "peak figures follow from the description; photonsim chips NAME prints sources")
-    table.padding, table.show_edge = (0, 1, 0, 0), False
+def chips_table(chips: Sequence[Chip]) -> RenderableType:
+    """All presets side by side, what we derive beside what is quoted; below them, digital hardware."""
+    table = _table("Chips", "peak, ENOB follow from the description; photonsim chips NAME: sources")
+    table.padding, table.show_edge = (0, 0), False
     table.add_column("name", no_wrap=True)
-    table.add_column("status", no_wrap=True)
-    table.add_column("array", justify="right")
-    table.add_column("bits\nx/w/out", justify="right")
-    table.add_column("peak\nTOPS", justify="right")
-    table.add_column("quoted\nTOPS", justify="right")
-    table.add_column("TOPS/W\nat the wall", justify="right")
-    for chip in chips:
-        tile = chip.tile
-        bits = "/".join("∞" if b is None else str(b) for b in tile.converter_bits)
-        quoted = "\n".join(significant(figure.value) for figure in chip.quoted if figure.unit == "TOPS")
-        efficiency = "–" if chip.status == "ideal" else significant(float(peak_tops_per_w(chip, BOUNDARIES[-1])))
-        shape = f"{tile.rows}²" if tile.rows == tile.columns else f"{tile.rows}×{tile.columns}"
-        array = f"{chip.cores}×{shape}"
+    headers = ("array", "bits\nx/w/out", "peak\nTOPS", "quoted\nTOPS", "TOPS/W\nwall", "ENOB\nours", "ENOB\nquoted")
+    for header in headers:
+        table.add_column(header, justify="right")
+    for status in STATUSES:
+        rows = [_chip_row(chip) for chip in chips if chip.status == status]
+        if rows:
+            table.add_row(Text(f"{status}:", style="dim"))
+        for row in rows:
+            table.add_row(*row)
+    return Group(table, Text(), _digital_hardware())
+
+
+def _chip_row(chip: Chip) -> tuple[str, ...]:
+    tile, enob = chip.tile, full_scale_enob(chip)
+    shape = f"{tile.rows}²" if tile.rows == tile.columns else f"{tile.rows}×{tile.columns}"
+    return (
+        chip.name,
+        f"{chip.cores}×{shape}",
+        "/".join("∞" if b is None else str(b) for b in tile.converter_bits),
+        significant(float(peak_tops(chip))),
+        _quoted(chip, "TOPS"),
+        "–" if chip.status == "ideal" else significant(float(peak_tops_per_w(chip, BOUNDARIES[-1]))),
+        "–" if enob is None else "∞" if math.isinf(enob) else significant(enob),
+        _quoted(chip, ENOB_UNIT),
+    )
+
+
+def _quoted(chip: Chip, unit: str) -> str:
+    return "\n".join(significant(figure.value) for figure in chip.quoted if figure.unit == unit) or "–"
+
+
+def _digital_hardware() -> Table:
+    """The baselines with every unit busy: a board at its rated power, or the arithmetic alone."""
+    table = _table("Digital hardware", "busy at its peak; ? where power or energy is assumed")
+    table.padding, table.show_edge = (0, 0), False
+    table.add_column("name", no_wrap=True)
+    for header in ("peak\nTOPS", "power\nW", "TOPS/W"):
+        table.add_column(header, justify="right")
+    table.add_column("source", overflow="fold")
+    known = baselines()
+    boards = [each for each in known.values() if isinstance(each, Board) and not each.name.endswith("-peak")]
+    floors = [each for each in known.values() if isinstance(each, ComputeFloor)]
+    for board in boards:
+        sources = dict(board.sources)
+        power = f"{'? ' if sources['board_power_w'].assumed else ''}{significant(board.board_power_w)}"
+        peak, efficiency = significant(board.peak_ops_per_s / 1e12), significant(board.tops_per_w_at_peak)
+        table.add_row(board.name, peak, power, efficiency, sources["peak_ops_per_s"].text)
+    for floor in floors:
+        guess = "? " if dict(floor.sources)["mac_j"].assumed else ""
         table.add_row(
-            chip.name, chip.status, array, bits, significant(float(peak_tops(chip))), quoted or "–", efficiency
+            floor.name, "–", "–", f"{guess}{significant(floor.tops_per_w_at_peak)}", dict(floor.sources)["mac_j"].text
         )
     return table
 

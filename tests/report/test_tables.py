@@ -8,6 +8,8 @@ import pytest
 from rich.console import Console
 
 from photonsim.chip import load_chip, preset_names
+from photonsim.cost import baselines
+from photonsim.cost.baselines import Board
 from photonsim.report import chip_tables, chips_table, run_tables
 from photonsim.report.quantities import si, significant
 
@@ -42,7 +44,7 @@ def test_a_run_fits_80_columns_and_says_what_was_found(result):
 def test_a_warning_is_printed(result):
     silent = dataclasses.replace(result.effects[0], on=True, relative_error=0.0)
     warned = dataclasses.replace(result, effects=(silent, *result.effects[1:]))
-    assert "Warning: input converter is on but changed nothing." in printed(run_tables(warned))
+    assert f"Warning: {silent.name} is on but changed nothing." in printed(run_tables(warned))
 
 
 def test_a_run_that_ended_in_nan_still_prints(result):
@@ -57,6 +59,25 @@ def test_the_list_of_chips_fits_80_columns():
     assert "…" not in text
     for name in preset_names():
         assert any(line.startswith(f"{name} ") for line in text.splitlines())
+
+
+def test_the_list_of_chips_has_our_effective_bits_beside_those_published():
+    text = printed(chips_table([load_chip("lightelligence-pace"), load_chip("ideal")]))
+    (pace,) = (line.split() for line in text.splitlines() if line.startswith("lightelligence-pace "))
+    assert [float(bits) for bits in pace[-2:]] == [pytest.approx(7.61, abs=0.006), 7.61]
+    (ideal,) = (line.split() for line in text.splitlines() if line.startswith("ideal "))
+    assert ideal[-2:] == ["∞", "–"]
+
+
+def test_digital_hardware_stands_below_the_chips_and_marks_an_assumed_power():
+    lines = printed(chips_table([load_chip("ideal")])).splitlines()
+    for name, baseline in baselines().items():
+        named = [line.split() for line in lines if line.startswith(f"{name} ")]
+        assert len(named) == (0 if name.endswith("-peak") else 1)
+        if named:
+            assert significant(baseline.tops_per_w_at_peak) in named[0]
+            priced = dict(baseline.sources)["board_power_w" if isinstance(baseline, Board) else "mac_j"]
+            assert ("?" in named[0]) == priced.assumed
 
 
 @pytest.mark.parametrize("name", preset_names())
