@@ -41,7 +41,7 @@ def test_shot_noise_leaves_those_of_the_photoelectrons_of_a_full_scale_sum():
     """At the Nyquist bandwidth the variance of a sum of N electrons is N: relative noise N^(-1/2)."""
     assert isinstance(LIT.tile, Crossbar)
     electrons = LIT.tile.electrons_per_mac * LIT.tile.rows
-    assert bits_of(LIT) == pytest.approx(bits_of_noise(electrons**-0.5), abs=1e-4)
+    assert bits_of(LIT) == pytest.approx(bits_of_noise(float(electrons) ** -0.5), abs=1e-4)
 
 
 def test_four_times_the_light_is_one_bit_until_the_laser_trembles():
