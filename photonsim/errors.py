@@ -12,7 +12,7 @@ class PhotonsimError(ValueError):
 def nearest(name: str, known: Iterable[str]) -> str:
     """The end of a sentence about an unknown name: `Did you mean a, b? Known: ...`."""
     known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+    close = [each for each in known if name.lower() in each.lower()][:3] or difflib.get_close_matches(name, known)
     hint = f"Did you mean {', '.join(close)}? " if close else ""
     return f"{hint}Known: {', '.join(known)}."
 

@@ -77,13 +77,13 @@ def run(
     ] = None,
 ) -> None:
     """Run a language model digitally and on a chip: accuracy, coverage, energy."""
+    for path in filter(None, (json, plot)):
+        check_writable(path)
     described = [_chip(name, settings) for name in chip or [DEFAULT_CHIP]]
     plots = _plot_paths(plot, described)
     rules = [parse_rule(each) for each in rule or []]
     if engine not in ENGINES:
         raise PhotonsimError(f"--engine {engine} is unknown: it is one of {', '.join(ENGINES)}.")
-    for path in filter(None, (json, *plots)):
-        check_writable(path)
     passage = sample_text() if text is None else read_text(text)
     console = _console()
     with console.status(f"loading {model}"):

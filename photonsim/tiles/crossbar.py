@@ -133,8 +133,8 @@ class Crossbar(AbstractTile):
 
     def disturbances(self) -> tuple[Disturbance, ...]:
         """See `AbstractTile.disturbances`."""
-        reading = reading_disturbances(self.input_dac, self.receiver, self.adc, self.die, self.photons_per_mac)
-        return (Disturbance("weight levels", bits_in_words(self.cell.bits), {"cell.bits": "none"}), *reading)
+        inputs, *reading = reading_disturbances(self.input_dac, self.receiver, self.adc, self.die, self.photons_per_mac)
+        return (inputs, Disturbance("weight levels", bits_in_words(self.cell.bits), {"cell.bits": "none"}), *reading)
 
     # Numbers
 
