@@ -7,6 +7,8 @@ for a model whose weights nobody has. They add, and scale with a number of repet
 import equinox as eqx
 import jax
 
+PARTIAL_SUM_BITS = 32  # a partial sum in the digital accumulator
+
 
 class EventCounts(eqx.Module):
     """Counts of one or many matrix products; floats, since a large model passes 2^53 of nothing but exceeds 2^31."""

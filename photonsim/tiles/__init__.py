@@ -2,10 +2,10 @@
 
 from photonsim.tiles.base import AbstractTile as AbstractTile
 from photonsim.tiles.base import Disturbance as Disturbance
-from photonsim.tiles.crossbar import ENGINES as ENGINES
 from photonsim.tiles.crossbar import Crossbar as Crossbar
 from photonsim.tiles.die import Die as Die
 from photonsim.tiles.dynamic import DynamicCrossbar as DynamicCrossbar
+from photonsim.tiles.engine import ENGINES as ENGINES
 from photonsim.tiles.fast import fast_engine_available as fast_engine_available
 from photonsim.tiles.homodyne import Homodyne as Homodyne
 from photonsim.tiles.mesh import Mesh as Mesh

@@ -40,8 +40,8 @@ from photonsim.devices.mach_zehnder_interferometer import phase_noise_mean
 from photonsim.devices.receiver import Receiver
 from photonsim.errors import PhotonsimError, check_choice
 from photonsim.tiles.base import AbstractTile, Disturbance
-from photonsim.tiles.crossbar import ENGINES
 from photonsim.tiles.die import Die
+from photonsim.tiles.engine import ENGINES
 from photonsim.tiles.noise import common_mode_deviates, gaussian_deviates, tile_keys
 from photonsim.tiles.partial_sums import Programmed, Readout, block_scales, encode, split_blocks
 from photonsim.tiles.readout import is_on, reading_disturbances, set_readout

@@ -20,16 +20,13 @@ from jaxtyping import Array, Float
 from photonsim.converters import Adc, Dac, bits_in_words, full_scale_code
 from photonsim.devices import Laser, Modulator, Receiver, WeightCell
 from photonsim.errors import check_choice, check_count, check_number
-from photonsim.events import EventCounts
+from photonsim.events import PARTIAL_SUM_BITS, EventCounts
 from photonsim.tiles.base import AbstractTile, Disturbance
 from photonsim.tiles.die import Die, DieColumns
-from photonsim.tiles.fast import analog_matmul_fast, fast_engine_available
-from photonsim.tiles.partial_sums import Programmed, Readout, analog_matmul, block_scales, encode, split_blocks
+from photonsim.tiles.engine import multiply
+from photonsim.tiles.partial_sums import Programmed, Readout, block_scales, encode, split_blocks
 from photonsim.tiles.readout import is_on, reading_disturbances, set_readout
 from photonsim.units import ELEMENTARY_CHARGE_C, ratio_from_db
-
-ENGINES = ("auto", "jax", "numba")
-PARTIAL_SUM_BITS = 32  # the digital accumulator
 
 
 class Crossbar(AbstractTile):
@@ -174,12 +171,8 @@ class Crossbar(AbstractTile):
 
     def matmul(self, x, programmed, key_data, engine="auto", row_offset=0):
         """See `AbstractTile.matmul`; `engine` is `"jax"` (the definition), `"numba"` (its fast twin) or `"auto"`."""
-        check_choice("engine", engine, ENGINES)
         common_mode_codes = self.die.common_mode_rms * self.adc.full_scale_code
-        settings = (programmed, self.readout, common_mode_codes, key_data, row_offset)
-        if engine == "numba" or (engine == "auto" and fast_engine_available()[0]):
-            return analog_matmul_fast(x, *settings)
-        return matmul_by_definition(x, *settings)
+        return multiply(x, programmed, self.readout, common_mode_codes, key_data, row_offset, engine)
 
     # The bill
 
@@ -204,12 +197,3 @@ class Crossbar(AbstractTile):
             ),
             sram_write_bits=float(batch * (m * k * input_bits + m * n * down * PARTIAL_SUM_BITS)),
         )
-
-
-@jax.jit
-def matmul_by_definition(x, programmed, readout, common_mode_codes, key_data, row_offset):
-    """The definition over an optional leading batch axis, compiled as one piece so that it rounds alike everywhere."""
-    if x.ndim == 2:
-        return analog_matmul(x, programmed, readout, common_mode_codes, key_data, row_offset)
-    one = lambda args: analog_matmul(args[0], args[1], readout, common_mode_codes, args[2], row_offset)  # noqa: E731
-    return jax.lax.map(one, (x, programmed, key_data))

@@ -18,11 +18,11 @@ from photonsim.devices.laser import Laser
 from photonsim.devices.modulator import Modulator
 from photonsim.devices.receiver import Receiver
 from photonsim.errors import check_count, check_number
-from photonsim.events import EventCounts
+from photonsim.events import PARTIAL_SUM_BITS, EventCounts
 from photonsim.tiles.balanced_detection import AbstractBalancedTile, Interference, interference
 from photonsim.tiles.base import Disturbance
 from photonsim.tiles.die import Die
-from photonsim.tiles.live_operands import PARTIAL_SUM_BITS, live_events
+from photonsim.tiles.live_operands import live_events
 from photonsim.units import ratio_from_db
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from jax import numpy as jnp
 from jaxtyping import Array, Float, UInt32
 
-from photonsim.tiles.partial_sums import Programmed, Readout, analog_matmul
+from photonsim.tiles.partial_sums import Programmed, Readout, batched_analog_matmul
 
 TARGET = "photonsim_crossbar"
 
@@ -84,14 +84,8 @@ def _product(readout, x, programmed, common_mode_codes, key_data, row_offset):
 
 
 def _definition(readout, x, programmed, common_mode_codes, key_data, row_offset):
-    """`analog_matmul` over the batch axis, if there is one."""
-
-    def one(operands):
-        x, programmed, key_data = operands
-        return analog_matmul(x, programmed, readout, common_mode_codes, key_data, row_offset)
-
-    operands = (x, programmed, key_data)
-    return one(operands) if x.ndim == 2 else jax.lax.map(one, operands)
+    """The definition, with its arguments in the order of `_product`."""
+    return batched_analog_matmul(x, programmed, readout, common_mode_codes, key_data, row_offset)
 
 
 def _call_kernel(readout, x, programmed, common_mode_codes, key_data, row_offset):

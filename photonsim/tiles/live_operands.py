@@ -5,9 +5,7 @@ weights in every symbol period, and the weights travel as light as well: product
 any other, and a weight is used only `rows` times per conversion.
 """
 
-from photonsim.events import EventCounts
-
-PARTIAL_SUM_BITS = 32  # the digital accumulator
+from photonsim.events import PARTIAL_SUM_BITS, EventCounts
 
 
 def live_events(

@@ -41,11 +41,10 @@ from photonsim.devices.modulator import Modulator
 from photonsim.devices.phase_shifter import PhaseShifter
 from photonsim.devices.receiver import Receiver
 from photonsim.errors import PhotonsimError, check_choice, check_count, check_fraction, check_number
-from photonsim.events import EventCounts
+from photonsim.events import PARTIAL_SUM_BITS, EventCounts
 from photonsim.tiles.base import AbstractTile, Disturbance
-from photonsim.tiles.crossbar import ENGINES, PARTIAL_SUM_BITS, matmul_by_definition
 from photonsim.tiles.die import Die
-from photonsim.tiles.fast import analog_matmul_fast, fast_engine_available
+from photonsim.tiles.engine import multiply
 from photonsim.tiles.partial_sums import SMALLEST_SCALE, Programmed, Readout, split_blocks
 from photonsim.tiles.readout import is_on, reading_disturbances, set_readout
 from photonsim.units import ratio_from_db
@@ -207,12 +206,8 @@ class Mesh(AbstractTile):
 
     def matmul(self, x, programmed, key_data, engine="auto", row_offset=0):
         """See `AbstractTile.matmul`; `engine` is `"jax"` (the definition), `"numba"` (its fast twin) or `"auto"`."""
-        check_choice("engine", engine, ENGINES)
         common_mode_codes = self.die.common_mode_rms * self.adc.full_scale_code
-        settings = (programmed, self.readout, common_mode_codes, key_data, row_offset)
-        if engine == "numba" or (engine == "auto" and fast_engine_available()[0]):
-            return analog_matmul_fast(x, *settings)
-        return matmul_by_definition(x, *settings)
+        return multiply(x, programmed, self.readout, common_mode_codes, key_data, row_offset, engine)
 
     # The bill
 

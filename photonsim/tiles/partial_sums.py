@@ -147,3 +147,14 @@ def analog_matmul(
     steps = (tile_keys(key_data, blocks), codes.swapaxes(0, 1), scales.swapaxes(0, 1), programmed)
     total, _ = jax.lax.scan(add_block, jnp.zeros((x.shape[0], columns), x.dtype), steps)
     return total
+
+
+def batched_analog_matmul(x, programmed, readout, common_mode_codes, key_data, row_offset):
+    """`analog_matmul` over a leading batch axis of `x`, `programmed` and `key_data`, if there is one."""
+
+    def one(operands):
+        x, programmed, key_data = operands
+        return analog_matmul(x, programmed, readout, common_mode_codes, key_data, row_offset)
+
+    operands = (x, programmed, key_data)
+    return one(operands) if x.ndim == 2 else jax.lax.map(one, operands)

@@ -19,13 +19,12 @@ from photonsim.converters import Adc, Dac, bits_in_words, full_scale_code
 from photonsim.devices.laser import Laser
 from photonsim.devices.modulator import Modulator
 from photonsim.devices.receiver import Receiver
-from photonsim.errors import check_choice, check_count, check_number
-from photonsim.events import EventCounts
+from photonsim.errors import check_count, check_number
+from photonsim.events import PARTIAL_SUM_BITS, EventCounts
 from photonsim.tiles.base import AbstractTile, Disturbance
-from photonsim.tiles.crossbar import ENGINES, matmul_by_definition
 from photonsim.tiles.die import Die, DieColumns
-from photonsim.tiles.fast import analog_matmul_fast, fast_engine_available
-from photonsim.tiles.live_operands import PARTIAL_SUM_BITS, live_events
+from photonsim.tiles.engine import multiply
+from photonsim.tiles.live_operands import live_events
 from photonsim.tiles.partial_sums import Programmed, Readout, block_scales, encode, split_blocks
 from photonsim.tiles.readout import is_on, reading_disturbances, set_readout
 from photonsim.units import ELEMENTARY_CHARGE_C, ratio_from_db
@@ -152,12 +151,8 @@ class TimeIntegrating(AbstractTile):
 
     def matmul(self, x, programmed, key_data, engine="auto", row_offset=0):
         """See `AbstractTile.matmul`: the crossbar's definition and kernel, with time in place of rows."""
-        check_choice("engine", engine, ENGINES)
         common_mode_codes = self.die.common_mode_rms * self.adc.full_scale_code
-        settings = (programmed, self.readout, common_mode_codes, key_data, row_offset)
-        if engine == "numba" or (engine == "auto" and fast_engine_available()[0]):
-            return analog_matmul_fast(x, *settings)
-        return matmul_by_definition(x, *settings)
+        return multiply(x, programmed, self.readout, common_mode_codes, key_data, row_offset, engine)
 
     def events(self, batch: int, m: int, k: int, n: int) -> EventCounts:
         """See `AbstractTile.events`: the server sends every weight again for each group of `rows` vectors."""

@@ -1,0 +1,20 @@
+"""The engines that answer a product: the definition in JAX, and its fast twin in Numba."""
+
+import jax
+
+from photonsim.errors import check_choice
+from photonsim.tiles.fast import analog_matmul_fast, fast_engine_available
+from photonsim.tiles.partial_sums import batched_analog_matmul
+
+ENGINES = ("auto", "jax", "numba")
+
+# Compiled as one piece, so that it rounds alike everywhere.
+matmul_by_definition = jax.jit(batched_analog_matmul)
+
+
+def multiply(x, programmed, readout, common_mode_codes, key_data, row_offset, engine: str):
+    """`batched_analog_matmul` by `"jax"` (the definition), `"numba"` (its fast twin) or `"auto"`, the faster."""
+    check_choice("engine", engine, ENGINES)
+    fast = engine == "numba" or (engine == "auto" and fast_engine_available()[0])
+    product = analog_matmul_fast if fast else matmul_by_definition
+    return product(x, programmed, readout, common_mode_codes, key_data, row_offset)
