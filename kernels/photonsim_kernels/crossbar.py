@@ -25,7 +25,7 @@ from numba import float32, types, uint32
 from numba.np.numpy_support import carray
 
 from photonsim_kernels.compiled import compiled, compiled_callback, threads_may_overlap
-from photonsim_kernels.noise import fill_common_mode, tile_key
+from photonsim_kernels.noise import COMMON_MODE, INTENSITY, fill_shared, tile_key
 from photonsim_kernels.pointers import bits_of, float_of_bits, pointer
 from photonsim_kernels.products import (
     PANEL,
@@ -57,8 +57,8 @@ SMALLEST_SCALE = float32(2.0**-100)
 
 IDEAL = 0  # as a number of bits
 RANKS = (2, 3, 2, 2, 2, 2, 2, 1, 1, 1)
-OPERANDS = ("x", "levels", "gain", "offset", "noise_variance", "shot_variance", "scale", "key", "common", "settings")
-SETTINGS = ("input_bits", "adc_bits", "columns", "noise", "shot_noise", "common_mode", "row_offset")
+OPERANDS = ("x", "levels", "gain", "offset", "noise_variance", "shot_variance", "scale", "key", "shared", "settings")
+SETTINGS = ("input_bits", "adc_bits", "columns", "noise", "shot_noise", "common_mode", "intensity_noise", "row_offset")
 SETTING = np.dtype([(name, np.int32) for name in SETTINGS])
 SETTING_BYTES = SETTING.itemsize
 
@@ -304,10 +304,10 @@ def _run_task(job_address, i):
     rows = min(ROW_BLOCK, job.rows - first_row)
     count = min(PANELS, (job.width - first_column + PANEL - 1) // PANEL)
     setting = _setting(job, b)
-    shot_noise, common_mode = setting.shot_noise != 0, setting.common_mode != 0
+    shot_noise, common_mode, intensity = setting.shot_noise != 0, setting.common_mode != 0, setting.intensity_noise != 0
     noise = setting.noise != 0 or shot_noise
     key = carray(pointer(job.key + 8 * _source(job, 7, b), np.uint32), 2)
-    common_codes = pointer(job.common, np.float32)[_source(job, 8, b)]
+    spreads = pointer(job.shared + 8 * _source(job, 8, b), np.float32)
     row_number = uint32(uint32(setting.row_offset) + uint32(first_row))
 
     block_bytes = job.code_bytes * job.code_rows
@@ -318,6 +318,7 @@ def _run_task(job_address, i):
     columns, copies = np.empty((count, 5), np.intp), np.zeros((5, PANEL), np.float32)
     scratch = _scratch(job)
     common = np.empty((count, rows if common_mode else 0, PANEL), np.float32)
+    light = np.empty((count, rows if intensity else 0, PANEL), np.float32)
     totals = np.zeros((count, rows, PANEL), np.float32)
     sums, magnitude_sums = np.empty((ROWS, PANEL), np.float32), np.empty((ROWS, PANEL), np.float32)
     for t in range(job.blocks):
@@ -325,9 +326,11 @@ def _run_task(job_address, i):
         if packed:
             _pack(job, b, t, first_column, count, panels.ctypes.data, panel_magnitudes.ctypes.data, shot_noise, scratch)
         _find_columns(job, b, t, first_column, count, copies, columns)
-        if common_mode:
-            for p in range(count):
-                fill_common_mode(common[p], key0, key1, row_number, first_column + p * PANEL, setting.columns)
+        for p in range(count):
+            if common_mode:
+                fill_shared(common[p], key0, key1, COMMON_MODE, row_number, first_column + p * PANEL, setting.columns)
+            if intensity:
+                fill_shared(light[p], key0, key1, INTENSITY, row_number, first_column + p * PANEL, setting.columns)
         m = 0
         while m < rows:
             together = m + ROWS <= rows
@@ -350,19 +353,23 @@ def _run_task(job_address, i):
                 gain, offset, noise_variance = columns[p, 0], columns[p, 1], columns[p, 2]
                 shot_variance, scale = columns[p, 3], columns[p, 4]
                 place = 4 * PANEL * (p * rows + m)
-                here, light = sums.ctypes.data + own, magnitude_sums.ctypes.data + own
-                shared, total = common.ctypes.data + place, totals.ctypes.data + place
+                here, all_light = sums.ctypes.data + own, magnitude_sums.ctypes.data + own
+                shared, lights, total = (
+                    common.ctypes.data + place,
+                    light.ctypes.data + place,
+                    totals.ctypes.data + place,
+                )
                 if together:
                     read_rows(
-                        here, light, gain, offset, noise_variance, shot_variance, scale, shared, total,
+                        here, all_light, gain, offset, noise_variance, shot_variance, scale, shared, lights, total,
                         row_scales, 4 * job.blocks, key0, key1, number, lane,
-                        common_codes, setting.adc_bits, noise, shot_noise, common_mode,
+                        spreads[0], spreads[1], setting.adc_bits, noise, shot_noise, common_mode, intensity,
                     )  # fmt: skip
                 else:
                     read_row(
-                        here, light, gain, offset, noise_variance, shot_variance, scale, shared, total,
+                        here, all_light, gain, offset, noise_variance, shot_variance, scale, shared, lights, total,
                         row_scales, 0, key0, key1, number, lane,
-                        common_codes, setting.adc_bits, noise, shot_noise, common_mode,
+                        spreads[0], spreads[1], setting.adc_bits, noise, shot_noise, common_mode, intensity,
                     )  # fmt: skip
             m += ROWS if together else 1
     for p in range(count):
@@ -435,7 +442,8 @@ def crossbar_matmul(*operands):
     """The product from NumPy: operands in the order of `OPERANDS`, each with leading batch axes or 1 in their place.
 
     x (…, M, K), levels (…, T, R, N) int8, int16 or float32, gain, offset, noise variance, shot variance and scale
-    (…, T, N), key (…, 2) uint32, the common-mode standard deviation in codes (…, 1), settings (…, 7): see `settings`.
+    (…, T, N), key (…, 2) uint32, the standard deviations of what columns share (…, 2): the common mode in codes, and of
+    the light relative to it; settings (…, 8): see `settings`.
     Returns (…, M, N) float32. Numbers of any other type are cast first.
     """
     operands = [_at_the_door(i, operand) for i, operand in enumerate(operands)]
@@ -475,9 +483,9 @@ def _at_the_door(index: int, operand):
 
 def settings(
     input_bits: int | None, adc_bits: int | None, columns: int, noise: bool, shot_noise: bool, common_mode: bool,
-    row_offset: int = 0
+    intensity_noise: bool = False, row_offset: int = 0,
 ):  # fmt: skip
-    """The settings of a product as the kernel takes them (7,) int32; the row offset keeps its 32 bits."""
+    """The settings of a product as the kernel takes them (8,) int32; the row offset keeps its 32 bits."""
     offset = int(np.uint32(row_offset).view(np.int32))
-    flags = [int(noise), int(shot_noise), int(common_mode)]
+    flags = [int(noise), int(shot_noise), int(common_mode), int(intensity_noise)]
     return np.array([input_bits or IDEAL, adc_bits or IDEAL, columns, *flags, offset], np.int32)

@@ -16,7 +16,7 @@ DEVIATE_ROUNDS = 13
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 PARITY = 0x1BD11BDA
 GROUP = 2 * simd.LANES  # columns that share 8 hashes
-COMMON_MODE = 0x80000000
+COMMON_MODE, INTENSITY = 0x80000000, 0xC0000000
 
 LOG_POLYNOMIAL = (
     -1.9999996423721313,
@@ -156,8 +156,8 @@ def _fill_deviates(out, key0, key1, row_offset):
 
 
 @compiled
-def fill_common_mode(out, key0, key1, row, column, tile_columns):
-    """`out[i, j]` = the common-mode deviate of row `row + i` and of the tile that column `column + j` belongs to."""
+def fill_shared(out, key0, key1, domain, row, column, tile_columns):
+    """`out[i, j]` = the deviate (of a domain of counters) of row `row + i` and of the tile that column `column + j` belongs to."""
     rows, columns = out.shape
     group = np.empty(GROUP, np.float32)
     start = 0
@@ -165,7 +165,7 @@ def fill_common_mode(out, key0, key1, row, column, tile_columns):
         tile = (column + start) // tile_columns
         stop = min(columns, (tile + 1) * tile_columns - column)
         for m in range(0, rows, simd.LANES):
-            counter = uint32(uint32(COMMON_MODE) | uint32(tile))
+            counter = uint32(uint32(domain) | uint32(tile))
             _store_deviates(group.ctypes.data, key0, key1, uint32(row + uint32(m)), uint32(1), counter, uint32(0))
             for i in range(min(simd.LANES, rows - m)):
                 for n in range(start, stop):
@@ -180,8 +180,8 @@ def gaussian_deviates(key, rows: int, columns: int, row_offset: int = 0):
     return out
 
 
-def common_mode_deviates(key, rows: int, columns: int, tile_columns: int, row_offset: int = 0):
+def shared_deviates(key, rows: int, columns: int, tile_columns: int, row_offset: int = 0, domain: int = COMMON_MODE):
     """One standard normal deviate per row and tile, repeated over the tile's columns: (rows, columns) in float32."""
     out = np.empty((rows, columns), np.float32)
-    fill_common_mode(out, np.uint32(key[0]), np.uint32(key[1]), np.uint32(row_offset), 0, tile_columns)
+    fill_shared(out, np.uint32(key[0]), np.uint32(key[1]), domain, np.uint32(row_offset), 0, tile_columns)
     return out

@@ -1,7 +1,7 @@
 """The reading of 6 rows by 16 columns of partial sums while they are still in registers or the first cache.
 
-`read_partial_sums` of `photonsim.tiles.partial_sums`, operation by operation: gain and offset, noise, the disturbance
-that a tile's columns share, the ADC, and the addition to the rows' totals. Each effect that is off is jumped over.
+`read_partial_sums` of `photonsim.tiles.partial_sums`, operation by operation: gain, the light's fluctuation, offset,
+noise, the disturbance that a tile's columns share, the ADC, and the addition to the rows' totals. Each effect that is off is jumped over.
 """
 
 from numba import types
@@ -49,6 +49,20 @@ def _multiply_add(builder, a, b, c):
     return [simd.multiply_add(builder, *operands) for operands in zip(a, b, c, strict=True)]
 
 
+def _emit_signal(builder, block, values, light, intensity_rms, intensity_noise):
+    """sums · gain + offset, or sums · gain · (1 + intensity_rms · deviate) + offset."""
+    gain, offset = block.column(GAIN), block.column(OFFSET)
+    with builder.if_else(intensity_noise) as (with_noise, without):
+        with with_noise:
+            rms = simd.splat(builder, intensity_rms)
+            shares = [builder.fmul(rms, deviate) for deviate in block.numbers(light)]  # rounded, then added
+            factors = [builder.fadd(share, simd.floats(1.0)) for share in shares]
+            signals = [builder.fmul(v, g) for v, g in zip(values.get(), gain, strict=True)]
+            values.set(_multiply_add(builder, signals, factors, offset))
+        with without:
+            values.set(_multiply_add(builder, values.get(), gain, offset))
+
+
 def _emit_noise(builder, block, values, magnitudes, shot_noise, keys, row, lane):
     """values += sqrt(variance) · deviates."""
     spread = _Values(builder, block.column(NOISE))
@@ -86,15 +100,15 @@ def _reading(rows):
     @emitted
     def read(
         typing_context, sums, magnitudes, gain, offset, noise_variance, shot_variance, scale,
-        common, totals, scales, scales_stride, key0, key1, row, lane, common_codes,
-        adc_bits, noise, shot_noise, common_mode,
+        common, light, totals, scales, scales_stride, key0, key1, row, lane, common_codes, intensity_rms,
+        adc_bits, noise, shot_noise, common_mode, intensity_noise,
     ):  # fmt: skip
         def codegen(context, builder, signature, arguments):
-            (sums, magnitudes, *columns, common, totals, scales, scales_stride, key0, key1, row, lane, common_codes,
-             adc_bits, noise, shot_noise, common_mode) = arguments  # fmt: skip
+            (sums, magnitudes, *columns, common, light, totals, scales, scales_stride, key0, key1, row, lane, common_codes,
+             intensity_rms, adc_bits, noise, shot_noise, common_mode, intensity_noise) = arguments  # fmt: skip
             block = _Block(builder, rows, columns)
-            read_out = _multiply_add(builder, block.numbers(sums), block.column(GAIN), block.column(OFFSET))
-            values = _Values(builder, read_out)
+            values = _Values(builder, block.numbers(sums))
+            _emit_signal(builder, block, values, light, intensity_rms, intensity_noise)
             with builder.if_then(noise):
                 _emit_noise(builder, block, values, magnitudes, shot_noise, (key0, key1), row, lane)
             with builder.if_then(common_mode):
@@ -110,8 +124,8 @@ def _reading(rows):
                 simd.store(builder, total, totals, 32 * index)
             return context.get_dummy_value()
 
-        integers, words = [types.intp] * 11, [types.uint32] * 4
-        return types.void(*integers, *words, types.float32, types.intp, *[types.boolean] * 3), codegen
+        integers, words, numbers = [types.intp] * 12, [types.uint32] * 4, [types.float32] * 2
+        return types.void(*integers, *words, *numbers, types.intp, *[types.boolean] * 4), codegen
 
     return read
 

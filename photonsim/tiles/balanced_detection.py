@@ -42,8 +42,8 @@ from photonsim.errors import PhotonsimError, check_choice
 from photonsim.tiles.base import AbstractTile, Disturbance
 from photonsim.tiles.die import Die
 from photonsim.tiles.engine import ENGINES
-from photonsim.tiles.noise import common_mode_deviates, gaussian_deviates, tile_keys
-from photonsim.tiles.partial_sums import Programmed, Readout, block_scales, encode, split_blocks
+from photonsim.tiles.noise import gaussian_deviates, shared_deviates, tile_keys
+from photonsim.tiles.partial_sums import Programmed, Readout, Shared, block_scales, encode, intensity, split_blocks
 from photonsim.tiles.readout import is_on, reading_disturbances, set_readout
 from photonsim.units import ELEMENTARY_CHARGE_C
 
@@ -173,8 +173,8 @@ class AbstractBalancedTile(AbstractTile):
                 'use engine="jax" or "auto".'
             )
         ratio = full_scale_code(self.weight_dac.bits) / full_scale_code(self.input_dac.bits)
-        common_mode_codes = self.die.common_mode_rms * self.adc.full_scale_code
-        settings = (self.readout, self.interference, ratio, common_mode_codes)
+        shared = Shared(self.die.common_mode_rms * self.adc.full_scale_code)
+        settings = (self.readout, self.interference, ratio, shared)
         return _over_batch(x, programmed, key_data, settings, row_offset)
 
 
@@ -213,8 +213,7 @@ def balanced_matmul(
 ) -> Float[Array, "m n"]:
     """`x @ w` as balanced detectors answer it: the equations of the module's header, one block after another.
 
-    `settings`: the `Readout`, the `Interference`, L_w / L_x, and the standard deviation in codes of the disturbance
-    that the columns of a tile share. Key and row numbers as in `partial_sums.analog_matmul`.
+    `settings`: the `Readout`, the `Interference`, L_w / L_x, and what the columns of a tile share. Key and row numbers as in `partial_sums.analog_matmul`.
     """
     blocks, rows, columns = programmed.levels.shape
     inputs = split_blocks(x, rows, axis=-1)  # (m, t, r)
@@ -231,12 +230,14 @@ def balanced_matmul(
 
 def _read(q: Float[Array, "m r"], tile: Programmed, settings: tuple, key_data, row_offset) -> Float[Array, "m n"]:
     """ADC codes of one block."""
-    readout, light, ratio, common_mode_codes = settings
+    readout, light, ratio, shared = settings
     levels, squares = tile.levels.astype(q.dtype), q**2
     leaked = -(ratio / 2) * jnp.sum(squares * light.imbalance, axis=-1, keepdims=True)
     signal = (_dot(q * light.signal, levels) + leaked) * tile.gain
+    rows, columns = signal.shape
+    if readout.intensity_noise:
+        signal = signal * intensity(readout, shared, key_data, rows, columns, row_offset)
     value = signal + tile.offset
-    rows, columns = value.shape
     if readout.noise or readout.shot_noise or light.relative_noise:
         variance = tile.noise_variance + tile.shot_variance * jnp.sum(squares, axis=-1, keepdims=True)
         if light.relative_noise:
@@ -245,7 +246,7 @@ def _read(q: Float[Array, "m r"], tile: Programmed, settings: tuple, key_data, r
         deviates = gaussian_deviates(key_data, rows, columns, row_offset)
         value = value + jnp.sqrt(jnp.maximum(variance, FLOOR)) * deviates
     if readout.common_mode:
-        value = value + common_mode_deviates(key_data, rows, columns, readout.columns, row_offset, common_mode_codes)
+        value = value + shared_deviates(key_data, rows, columns, readout.columns, row_offset, shared.common_mode_codes)
     return quantize(value, readout.adc_bits)
 
 

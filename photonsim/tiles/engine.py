@@ -12,9 +12,9 @@ ENGINES = ("auto", "jax", "numba")
 matmul_by_definition = jax.jit(batched_analog_matmul)
 
 
-def multiply(x, programmed, readout, common_mode_codes, key_data, row_offset, engine: str):
+def multiply(x, programmed, readout, shared, key_data, row_offset, engine: str):
     """`batched_analog_matmul` by `"jax"` (the definition), `"numba"` (its fast twin) or `"auto"`, the faster."""
     check_choice("engine", engine, ENGINES)
     fast = engine == "numba" or (engine == "auto" and fast_engine_available()[0])
     product = analog_matmul_fast if fast else matmul_by_definition
-    return product(x, programmed, readout, common_mode_codes, key_data, row_offset)
+    return product(x, programmed, readout, shared, key_data, row_offset)

@@ -16,7 +16,7 @@ import numpy as np
 from jax import numpy as jnp
 from jaxtyping import Array, Float, UInt32
 
-from photonsim.tiles.partial_sums import Programmed, Readout, batched_analog_matmul
+from photonsim.tiles.partial_sums import Programmed, Readout, Shared, batched_analog_matmul
 
 TARGET = "photonsim_crossbar"
 
@@ -58,7 +58,7 @@ def analog_matmul_fast(
     x: Float[Array, "*b m k"],
     programmed: Programmed,
     readout: Readout,
-    common_mode_codes: Float[Array, ""] | float,
+    shared: Shared,
     key_data: UInt32[Array, "*b 2"],
     row_offset: UInt32[Array, ""] | int = 0,
 ) -> Float[Array, "*b m n"]:
@@ -67,9 +67,9 @@ def analog_matmul_fast(
     Anything that is not float32 is cast first, and the answer is float32.
     """
     programmed = jax.tree.map(_as_kernel_number, programmed)
-    common_mode_codes = jnp.asarray(common_mode_codes, jnp.float32)
+    shared = Shared(*[jnp.asarray(value, jnp.float32) for value in (shared.common_mode_codes, shared.intensity_rms)])
     row_offset = jnp.asarray(row_offset, jnp.uint32)
-    return _product(readout, x.astype(jnp.float32), programmed, common_mode_codes, key_data, row_offset)
+    return _product(readout, x.astype(jnp.float32), programmed, shared, key_data, row_offset)
 
 
 def _as_kernel_number(values: Array) -> Array:
@@ -77,18 +77,18 @@ def _as_kernel_number(values: Array) -> Array:
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _product(readout, x, programmed, common_mode_codes, key_data, row_offset):
+def _product(readout, x, programmed, shared, key_data, row_offset):
     # Not `jax.lax.platform_dependent`: it would trace the definition beside every kernel call, 0.1 s for each product.
     run = _call_kernel if jax.default_backend() == "cpu" else _definition
-    return run(readout, x, programmed, common_mode_codes, key_data, row_offset)
+    return run(readout, x, programmed, shared, key_data, row_offset)
 
 
-def _definition(readout, x, programmed, common_mode_codes, key_data, row_offset):
+def _definition(readout, x, programmed, shared, key_data, row_offset):
     """The definition, with its arguments in the order of `_product`."""
-    return batched_analog_matmul(x, programmed, readout, common_mode_codes, key_data, row_offset)
+    return batched_analog_matmul(x, programmed, readout, shared, key_data, row_offset)
 
 
-def _call_kernel(readout, x, programmed, common_mode_codes, key_data, row_offset):
+def _call_kernel(readout, x, programmed, shared, key_data, row_offset):
     """One call of the kernel for all batch elements."""
     offset = jax.lax.bitcast_convert_type(row_offset, jnp.int32)
     operands = (
@@ -100,7 +100,7 @@ def _call_kernel(readout, x, programmed, common_mode_codes, key_data, row_offset
         programmed.shot_variance,
         programmed.scale,
         key_data,
-        _with_batch_axis(common_mode_codes[None], x),
+        _with_batch_axis(jnp.stack([shared.common_mode_codes, shared.intensity_rms]), x),
         _with_batch_axis(jnp.stack([*_settings(readout), offset]), x),
     )
     result = jax.ShapeDtypeStruct((*x.shape[:-1], programmed.levels.shape[-1]), jnp.float32)
@@ -114,7 +114,7 @@ def _with_batch_axis(values: Array, x: Array) -> Array:
 
 
 def _settings(readout: Readout) -> list[np.int32]:
-    flags = (readout.noise, readout.shot_noise, readout.common_mode)
+    flags = (readout.noise, readout.shot_noise, readout.common_mode, readout.intensity_noise)
     return [np.int32(v) for v in (readout.input_bits or 0, readout.adc_bits or 0, readout.columns, *flags)]
 
 

@@ -45,7 +45,7 @@ from photonsim.events import PARTIAL_SUM_BITS, EventCounts
 from photonsim.tiles.base import AbstractTile, Disturbance
 from photonsim.tiles.die import Die
 from photonsim.tiles.engine import multiply
-from photonsim.tiles.partial_sums import SMALLEST_SCALE, Programmed, Readout, split_blocks
+from photonsim.tiles.partial_sums import SMALLEST_SCALE, Programmed, Readout, Shared, split_blocks
 from photonsim.tiles.readout import is_on, reading_disturbances, set_readout
 from photonsim.units import ratio_from_db
 
@@ -206,8 +206,8 @@ class Mesh(AbstractTile):
 
     def matmul(self, x, programmed, key_data, engine="auto", row_offset=0):
         """See `AbstractTile.matmul`; `engine` is `"jax"` (the definition), `"numba"` (its fast twin) or `"auto"`."""
-        common_mode_codes = self.die.common_mode_rms * self.adc.full_scale_code
-        return multiply(x, programmed, self.readout, common_mode_codes, key_data, row_offset, engine)
+        shared = Shared(self.die.common_mode_rms * self.adc.full_scale_code)
+        return multiply(x, programmed, self.readout, shared, key_data, row_offset, engine)
 
     # The bill
 

@@ -31,7 +31,8 @@ DEVIATE_ROUNDS = 13  # of a deviate: Random123's shorter, crush-resistant varian
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 PARITY = 0x1BD11BDA
 GROUP = 16  # columns that share 8 hashes
-COMMON_MODE = 0x80000000  # the counters of the disturbances that the columns of a tile share
+# The counters of what the columns of a tile share: a disturbance of their readings, and that of the light
+COMMON_MODE, INTENSITY = 0x80000000, 0xC0000000
 
 # -2 ln(1 + f) / f on [-1/3, 1/3]: minimax, then rounded to float32
 LOG_POLYNOMIAL = (
@@ -109,20 +110,23 @@ def gaussian_deviates(
     return jnp.stack(pair, axis=2).reshape(rows, groups * GROUP)[:, :columns]
 
 
-def common_mode_deviates(
+def shared_deviates(
     key_data: UInt32[Array, "2"],
     rows: int,
     columns: int,
     tile_columns: int,
     row_offset: UInt32[Array, ""] | int,
     standard_deviation: Float[Array, ""] | float = 1.0,
+    domain: int = COMMON_MODE,
 ) -> Float32[Array, "{rows} {columns}"]:
     """One normal deviate per row and tile of `tile_columns` columns, repeated over the tile's columns.
+
+    `domain`: the counters it is drawn from, `COMMON_MODE` or `INTENSITY`.
 
     The standard deviation is multiplied in before the sign is chosen. A compiler that shares the product between the
     columns cannot fuse it into the addition that follows, one that does not could; this way neither can.
     """
-    tiles = jnp.uint32(COMMON_MODE) | jnp.arange(-(-columns // tile_columns), dtype=jnp.uint32)
+    tiles = jnp.uint32(domain) | jnp.arange(-(-columns // tile_columns), dtype=jnp.uint32)
     word0, word1 = threefry2x32(
         (key_data[0], key_data[1]), (_row_numbers(rows, row_offset)[:, None], tiles[None, :]), DEVIATE_ROUNDS
     )

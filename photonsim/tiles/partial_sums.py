@@ -8,11 +8,12 @@ its noise, and one analog-to-digital conversion before the digital accumulation:
     q[m,k]  = round(x[m,k] · L_x / s_x[m,t])                       DAC,  s_x = max |x| over the block, in bfloat16
     p[m,n]  = Σ_k q[m,k] · levels[t,k,n]                           light: an exact sum of integers
     a[m,n]  = Σ_k |q[m,k]| · |levels[t,k,n]|                       all the light on the two rails: sets the shot noise
-    v[m,n]  = p · gain[t,n] + offset[t,n]                          detector and amplifier, in ADC codes
-              + sqrt(noise_variance[t,n] + a · shot_variance[t,n]) · z[m,n] + common_mode_codes · c[m, n // columns]
+    v[m,n]  = p · gain[t,n] · (1 + intensity_rms · i[m, n // columns])      laser, detector and amplifier, in ADC codes
+              + offset[t,n] + sqrt(noise_variance[t,n] + a · shot_variance[t,n]) · z[m,n]
+              + common_mode_codes · c[m, n // columns]
     y[m,n] += round(v, clipped to the ADC's codes) · scale[t,n] · s_x[m,t]
 
-`z` and `c` are standard normal deviates that depend on (key, t, m, n) alone: see `noise.py`. The order of the
+`z`, `c` and `i` are standard normal deviates that depend on (key, t, m, n) alone: see `noise.py`. The order of the
 operations is part of the definition: every sum below has exactly one product as an operand, so a compiler that
 contracts `a*b + c` into a fused multiply-add gives the same bits wherever it does so, in XLA or in Numba.
 """
@@ -23,7 +24,7 @@ from jax import numpy as jnp
 from jaxtyping import Array, Float, Num, UInt32
 
 from photonsim.converters.quantizer import full_scale_code, quantize
-from photonsim.tiles.noise import common_mode_deviates, gaussian_deviates, tile_keys
+from photonsim.tiles.noise import INTENSITY, gaussian_deviates, shared_deviates, tile_keys
 
 SMALLEST_SCALE = 2.0**-100  # a block whose largest magnitude is below this counts as zero: no converter ranges that far
 
@@ -32,7 +33,8 @@ class Readout(eqx.Module):
     """The settings of a product that are known when it is compiled.
 
     `input_bits`, `adc_bits`: resolutions, `None` for ideal. `columns`: width of a tile, the columns that share one
-    common-mode disturbance. `noise`, `shot_noise`, `common_mode`: whether each of the three is on at all.
+    common-mode disturbance and one fluctuation of the light. `noise`, `shot_noise`, `common_mode`, `intensity_noise`:
+    whether each of the four is on at all.
     """
 
     input_bits: int | None = eqx.field(static=True)
@@ -41,6 +43,17 @@ class Readout(eqx.Module):
     noise: bool = eqx.field(static=True)
     shot_noise: bool = eqx.field(static=True)
     common_mode: bool = eqx.field(static=True)
+    intensity_noise: bool = eqx.field(static=True, default=False)
+
+
+class Shared(eqx.Module):
+    """What disturbs all columns of a tile alike at one reading, as standard deviations.
+
+    `common_mode_codes`: added to the readings, ADC codes. `intensity_rms`: of the light, relative to it.
+    """
+
+    common_mode_codes: Float[Array, ""] | float
+    intensity_rms: Float[Array, ""] | float = 0.0
 
 
 class Programmed(eqx.Module):
@@ -97,22 +110,32 @@ def read_partial_sums(
     q: Float[Array, "m r"],
     tile: Programmed,
     readout: Readout,
-    common_mode_codes: Float[Array, ""] | float,
+    shared: Shared,
     key_data: UInt32[Array, "2"],
     row_offset: UInt32[Array, ""] | int,
 ) -> Float[Array, "m n"]:
     """ADC codes of one block: the inputs `q` (codes) against one programmed tile, with the key of that tile."""
     levels = tile.levels.astype(q.dtype)
-    value = _dot(q, levels) * tile.gain + tile.offset
-    rows, columns = value.shape
+    signal = _dot(q, levels) * tile.gain
+    rows, columns = signal.shape
+    if readout.intensity_noise:
+        signal = signal * intensity(readout, shared, key_data, rows, columns, row_offset)
+    value = signal + tile.offset
     if readout.noise or readout.shot_noise:
         variance = tile.noise_variance
         if readout.shot_noise:
             variance = _dot(jnp.abs(q), jnp.abs(levels)) * tile.shot_variance + variance
         value = jnp.sqrt(variance) * gaussian_deviates(key_data, rows, columns, row_offset) + value
     if readout.common_mode:
-        value = value + common_mode_deviates(key_data, rows, columns, readout.columns, row_offset, common_mode_codes)
+        value = value + shared_deviates(key_data, rows, columns, readout.columns, row_offset, shared.common_mode_codes)
     return quantize(value, readout.adc_bits)
+
+
+def intensity(
+    readout: Readout, shared: Shared, key_data: UInt32[Array, "2"], rows: int, columns: int, row_offset
+) -> Float[Array, "{rows} {columns}"]:
+    """The light of each row and tile over its mean: 1 + intensity_rms · i."""
+    return 1 + shared_deviates(key_data, rows, columns, readout.columns, row_offset, shared.intensity_rms, INTENSITY)
 
 
 def _dot(q: Float[Array, "m r"], levels: Float[Array, "r n"]) -> Float[Array, "m n"]:
@@ -124,15 +147,15 @@ def analog_matmul(
     x: Float[Array, "m k"],
     programmed: Programmed,
     readout: Readout,
-    common_mode_codes: Float[Array, ""] | float,
+    shared: Shared,
     key_data: UInt32[Array, "2"],
     row_offset: UInt32[Array, ""] | int = 0,
 ) -> Float[Array, "m n"]:
     """`x @ w` as the programmed tiles answer it: the equations of the module's header, one block after another.
 
-    `key_data` are the two words of a JAX key; `common_mode_codes` the standard deviation of the disturbance that the
-    columns of a tile share; `row_offset` the number of the first row of `x` in the noise stream, so that a batch cut in
-    two gives the same rows. Differentiable: rounding passes gradients straight through.
+    `key_data` are the two words of a JAX key; `shared` what disturbs the columns of a tile alike; `row_offset` the
+    number of the first row of `x` in the noise stream, so that a batch cut in two gives the same rows. Differentiable:
+    rounding passes gradients straight through.
     """
     blocks, rows, columns = programmed.levels.shape
     inputs = split_blocks(x, rows, axis=-1)  # (m, t, r)
@@ -141,7 +164,7 @@ def analog_matmul(
 
     def add_block(total, block):
         tile_key, q, s_x, tile = block
-        code = read_partial_sums(q, tile, readout, common_mode_codes, tile_key, row_offset)
+        code = read_partial_sums(q, tile, readout, shared, tile_key, row_offset)
         return (code * tile.scale) * s_x + total, None
 
     steps = (tile_keys(key_data, blocks), codes.swapaxes(0, 1), scales.swapaxes(0, 1), programmed)
@@ -149,12 +172,12 @@ def analog_matmul(
     return total
 
 
-def batched_analog_matmul(x, programmed, readout, common_mode_codes, key_data, row_offset):
+def batched_analog_matmul(x, programmed, readout, shared, key_data, row_offset):
     """`analog_matmul` over a leading batch axis of `x`, `programmed` and `key_data`, if there is one."""
 
     def one(operands):
         x, programmed, key_data = operands
-        return analog_matmul(x, programmed, readout, common_mode_codes, key_data, row_offset)
+        return analog_matmul(x, programmed, readout, shared, key_data, row_offset)
 
     operands = (x, programmed, key_data)
     return one(operands) if x.ndim == 2 else jax.lax.map(one, operands)

@@ -25,7 +25,7 @@ from photonsim.tiles.base import AbstractTile, Disturbance
 from photonsim.tiles.die import Die, DieColumns
 from photonsim.tiles.engine import multiply
 from photonsim.tiles.live_operands import live_events
-from photonsim.tiles.partial_sums import Programmed, Readout, block_scales, encode, split_blocks
+from photonsim.tiles.partial_sums import Programmed, Readout, Shared, block_scales, encode, split_blocks
 from photonsim.tiles.readout import is_on, reading_disturbances, set_readout
 from photonsim.units import ELEMENTARY_CHARGE_C, ratio_from_db
 
@@ -151,8 +151,8 @@ class TimeIntegrating(AbstractTile):
 
     def matmul(self, x, programmed, key_data, engine="auto", row_offset=0):
         """See `AbstractTile.matmul`: the crossbar's definition and kernel, with time in place of rows."""
-        common_mode_codes = self.die.common_mode_rms * self.adc.full_scale_code
-        return multiply(x, programmed, self.readout, common_mode_codes, key_data, row_offset, engine)
+        shared = Shared(self.die.common_mode_rms * self.adc.full_scale_code)
+        return multiply(x, programmed, self.readout, shared, key_data, row_offset, engine)
 
     def events(self, batch: int, m: int, k: int, n: int) -> EventCounts:
         """See `AbstractTile.events`: the server sends every weight again for each group of `rows` vectors."""

@@ -16,16 +16,18 @@ from photonsim_kernels import crossbar
 from photonsim_kernels import noise as kernel_noise
 
 from photonsim.tiles import noise
-from photonsim.tiles.partial_sums import Programmed, Readout, analog_matmul
+from photonsim.tiles.partial_sums import Programmed, Readout, Shared, analog_matmul
 
-# (detector noise, shot noise, a disturbance that the columns of a tile share)
+# (detector noise, shot noise, a disturbance that the columns of a tile share, one of the light that they share)
 MODES = {
-    "quantised": (False, False, False),
-    "gaussian": (True, False, False),
-    "shot": (True, True, False),
-    "common": (True, True, True),
+    "quantised": (False, False, False, False),
+    "gaussian": (True, False, False, False),
+    "shot": (True, True, False, False),
+    "common": (True, True, True, False),
+    "intensity": (False, False, False, True),
+    "all": (True, True, True, True),
 }
-COMMON_MODE_CODES = np.float32(0.7)
+SHARED = np.array([0.7, 0.02], np.float32)  # common mode in codes, fluctuation of the light
 
 
 class Twin(NamedTuple):
@@ -49,7 +51,7 @@ def draw_operands(m: int, k: int, n: int, tile: int, mode: str, bits: int | None
     columns[3] /= 127 * 127 * tile
     x = random.standard_normal((m, k)).astype(np.float32)
     values = crossbar.settings(bits, bits, tile, *MODES[mode])
-    return [x, levels, *columns, np.array([1, 2], np.uint32), np.full(1, COMMON_MODE_CODES), values]
+    return [x, levels, *columns, np.array([1, 2], np.uint32), SHARED, values]
 
 
 _compiled_definition = jax.jit(analog_matmul, static_argnums=2)
@@ -57,12 +59,13 @@ _compiled_definition = jax.jit(analog_matmul, static_argnums=2)
 
 def define(*operands: np.ndarray) -> jax.Array:
     """`analog_matmul`, compiled, of the operands of `crossbar_matmul`."""
-    x, levels, gain, offset, noise_variance, shot_variance, scale, key, common, values = operands
+    x, levels, gain, offset, noise_variance, shot_variance, scale, key, shared, values = operands
     input_bits, adc_bits, columns, *flags, row_offset = values.tolist()
     readout = Readout(input_bits or None, adc_bits or None, columns, *[bool(flag) for flag in flags])
     arrays = (levels, gain, offset, noise_variance, shot_variance, scale)
     programmed = Programmed(*[jnp.asarray(array) for array in arrays])
-    return _compiled_definition(jnp.asarray(x), programmed, readout, common[0], jnp.asarray(key), np.uint32(row_offset))
+    spreads = Shared(*jnp.asarray(shared))
+    return _compiled_definition(jnp.asarray(x), programmed, readout, spreads, jnp.asarray(key), np.uint32(row_offset))
 
 
 def _product(mode: str, bits: int | None = 8, roundings: int = 0, why: str = "integer sums below 2^24") -> Twin:
@@ -84,13 +87,16 @@ TWINS = {
         0,
         "one product in each addition, so one way to fuse it",
     ),
-    "common_mode_deviates": Twin(
-        kernel_noise.common_mode_deviates,
-        jax.jit(noise.common_mode_deviates, static_argnums=(1, 2, 3)),
-        lambda: (KEY, 21, 133, 64, 7),
-        0,
-        "one product in each addition, so one way to fuse it",
-    ),
+    **{
+        f"shared_deviates, {name}": Twin(
+            lambda *arguments, domain=domain: kernel_noise.shared_deviates(*arguments, domain),
+            jax.jit(functools.partial(noise.shared_deviates, domain=domain), static_argnums=(1, 2, 3)),
+            lambda: (KEY, 21, 133, 64, 7),
+            0,
+            "one product in each addition, so one way to fuse it",
+        )
+        for name, domain in (("common mode", noise.COMMON_MODE), ("intensity", noise.INTENSITY))
+    },
     **{f"crossbar_matmul, {mode}": _product(mode) for mode in MODES},
     "crossbar_matmul, ideal converters": _product(
         "quantised",
