@@ -157,7 +157,8 @@ def _fill_deviates(out, key0, key1, row_offset):
 
 @compiled
 def fill_shared(out, key0, key1, domain, row, column, tile_columns):
-    """`out[i, j]` = the deviate (of a domain of counters) of row `row + i` and of the tile that column `column + j` belongs to."""
+    """`out[i, j]` = the deviate of row `row + i` and of the tile that column `column + j` belongs to, from the counters
+    of a domain."""
     rows, columns = out.shape
     group = np.empty(GROUP, np.float32)
     start = 0

@@ -1,7 +1,8 @@
 """The reading of 6 rows by 16 columns of partial sums while they are still in registers or the first cache.
 
-`read_partial_sums` of `photonsim.tiles.partial_sums`, operation by operation: gain, the light's fluctuation, offset,
-noise, the disturbance that a tile's columns share, the ADC, and the addition to the rows' totals. Each effect that is off is jumped over.
+`read_partial_sums` of `photonsim.tiles.partial_sums`, operation by operation: gain, the fluctuation of the light and
+offset, noise, the disturbance that a tile's columns share, the ADC, and the addition to the rows' totals. Each effect
+that is off is jumped over.
 """
 
 from numba import types
@@ -104,8 +105,9 @@ def _reading(rows):
         adc_bits, noise, shot_noise, common_mode, intensity_noise,
     ):  # fmt: skip
         def codegen(context, builder, signature, arguments):
-            (sums, magnitudes, *columns, common, light, totals, scales, scales_stride, key0, key1, row, lane, common_codes,
-             intensity_rms, adc_bits, noise, shot_noise, common_mode, intensity_noise) = arguments  # fmt: skip
+            (sums, magnitudes, *columns, common, light, totals, scales, scales_stride, key0, key1, row, lane,
+             common_codes, intensity_rms,
+             adc_bits, noise, shot_noise, common_mode, intensity_noise) = arguments  # fmt: skip
             block = _Block(builder, rows, columns)
             values = _Values(builder, block.numbers(sums))
             _emit_signal(builder, block, values, light, intensity_rms, intensity_noise)

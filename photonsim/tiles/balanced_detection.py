@@ -213,7 +213,8 @@ def balanced_matmul(
 ) -> Float[Array, "m n"]:
     """`x @ w` as balanced detectors answer it: the equations of the module's header, one block after another.
 
-    `settings`: the `Readout`, the `Interference`, L_w / L_x, and what the columns of a tile share. Key and row numbers as in `partial_sums.analog_matmul`.
+    `settings`: the `Readout`, the `Interference`, L_w / L_x, and what the columns of a tile share. Key and row numbers
+    as in `partial_sums.analog_matmul`.
     """
     blocks, rows, columns = programmed.levels.shape
     inputs = split_blocks(x, rows, axis=-1)  # (m, t, r)

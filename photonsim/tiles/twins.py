@@ -64,7 +64,7 @@ def define(*operands: np.ndarray) -> jax.Array:
     readout = Readout(input_bits or None, adc_bits or None, columns, *[bool(flag) for flag in flags])
     arrays = (levels, gain, offset, noise_variance, shot_variance, scale)
     programmed = Programmed(*[jnp.asarray(array) for array in arrays])
-    spreads = Shared(*jnp.asarray(shared))
+    spreads = Shared(jnp.asarray(shared[0]), jnp.asarray(shared[1]))
     return _compiled_definition(jnp.asarray(x), programmed, readout, spreads, jnp.asarray(key), np.uint32(row_offset))
 
 
@@ -89,7 +89,7 @@ TWINS = {
     ),
     **{
         f"shared_deviates, {name}": Twin(
-            lambda *arguments, domain=domain: kernel_noise.shared_deviates(*arguments, domain),
+            functools.partial(kernel_noise.shared_deviates, domain=domain),
             jax.jit(functools.partial(noise.shared_deviates, domain=domain), static_argnums=(1, 2, 3)),
             lambda: (KEY, 21, 133, 64, 7),
             0,
