@@ -76,6 +76,12 @@ def layer_index(name: str) -> int | None:
     return int(found.group(1)) if found else None
 
 
+def layer_stack(name: str) -> str | None:
+    """What the layer's number counts: `model.layers` for `model.layers.3.mlp.up_proj.weight`."""
+    found = re.search(r"(?:^|\.)\d+(?=[.:#]|$)", name)
+    return name[: found.start()] if found else None
+
+
 def without_layers(name: str) -> str:
     """The name with every number among its parts replaced by `*`, by which the layers of a model look alike."""
     return re.sub(r"(^|\.)\d+(?=[.:#]|$)", r"\1*", name)

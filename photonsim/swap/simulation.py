@@ -62,6 +62,7 @@ class Simulation:
         self.fn = fn
         self.chip = chip
         self.rules = tuple(rules)
+        self.weights = weights
         self.seed = seed
         self.strict = strict
         self.engine = engine
