@@ -1,18 +1,27 @@
-"""A chip's die from a measurement: what its columns do, read off pairs of expected and observed codes.
+"""A chip from a measurement: what its columns, inputs and weight cells do, read off codes.
 
-The measurement tells of gain, offset, noise and common mode, and how far the transfer is from a line. It tells nothing
-of power, bits or clock: those stay as the description it is fitted into has them.
+Pairs of expected and observed codes give the die: gain, offset, noise and common mode of the columns, and how far the
+output is from a line. A sweep of the inputs gives their transfer curve, a sweep of the weights that of the cells. None
+tells anything of power, bits or clock: those stay as the description it is fitted into has them.
 """
 
 import dataclasses
 import math
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from photonsim.chip import Chip, Source, override
+from photonsim.chip import Chip, Quoted, Source, override
 from photonsim.errors import PhotonsimError
 from photonsim.evaluate.measurement import Measurement, kurtosis
+from photonsim.evaluate.transfer import (
+    InputSweep,
+    InputTransfer,
+    WeightSweep,
+    WeightTransfer,
+    fit_inputs,
+    fit_weights,
+)
 from photonsim.tiles import Crossbar
 
 ROUNDING_VARIANCE = 1 / 12  # of a code, part of every residual
@@ -21,18 +30,21 @@ FEWEST_VECTORS, FEWEST_COLUMNS = 8, 2
 
 @dataclasses.dataclass(frozen=True)
 class DieFit:
-    """Statistics of a measured die, in ADC codes.
+    """Columns of a measured die, in ADC codes: each one's gain, offset and residual, and statistics of them.
 
-    - `noise_median`, `noise_log_spread`: the columns' own noise, common mode and rounding taken off, and spread of its
-      logarithm.
+    - `gain`, `offset`, `residual`: (columns,), the residual as a standard deviation, rounding and common mode in it.
+    - `gain_spread`, `offset_spread`: over columns, the scatter of the estimates taken off.
+    - `noise_median`, `noise_log_spread`: the columns' own noise, common mode and rounding taken off, and the spread of
+      its logarithm by its outer deciles, which a few broken columns do not move.
     - `cubic`: share c of a cube in the transfer, `g c v₀³ / V²` beside the fitted line, V the largest expected code;
       0 for a straight transfer, negative for one that saturates.
     - `kurtosis`: of the residuals, each column scaled to its own spread: 3 for normal noise.
     """
 
-    gain_mean: float
+    gain: np.ndarray
+    offset: np.ndarray
+    residual: np.ndarray
     gain_spread: float
-    offset_mean: float
     offset_spread: float
     noise_median: float
     noise_log_spread: float
@@ -40,10 +52,46 @@ class DieFit:
     cubic: float
     kurtosis: float
 
+    @property
+    def gain_mean(self) -> float:
+        """Mean gain of the columns."""
+        return float(self.gain.mean())
+
+    @property
+    def offset_mean(self) -> float:
+        """Mean offset of the columns, codes."""
+        return float(self.offset.mean())
+
     def enob(self, full_scale_code: int) -> float:
         """Effective bits of a full-scale sine under the columns' noise, common mode and rounding together."""
         variance = self.noise_median**2 + self.common_mode**2 + ROUNDING_VARIANCE
         return (10 * math.log10(full_scale_code**2 / 2 / variance) - 10 * math.log10(1.5)) / (20 * math.log10(2))
+
+
+@dataclasses.dataclass(frozen=True)
+class ChipFit:
+    """All that was fitted; `inputs` and `weights` are `None` where no sweep was given."""
+
+    die: DieFit
+    full_scale_code: int
+    inputs: InputTransfer | None = None
+    weights: WeightTransfer | None = None
+
+    @property
+    def enob(self) -> float:
+        """Effective bits of a full-scale sine."""
+        return self.die.enob(self.full_scale_code)
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready: every statistic, and the columns one by one."""
+        record = {"enob": self.enob, "full_scale_code": self.full_scale_code, "die": _plain(self.die)}
+        record["die"] |= {"gain_mean": self.die.gain_mean, "offset_mean": self.die.offset_mean}
+        if self.inputs is not None:
+            record["inputs"] = _plain(self.inputs) | {"inl_rms": self.inputs.inl_rms, "inl_max": self.inputs.inl_max}
+        if self.weights is not None:
+            names = ("dead_share", "inl_median", "inl_p95")
+            record["weights"] = _plain(self.weights) | {name: getattr(self.weights, name) for name in names}
+        return record
 
 
 def fit_die(measurement: Measurement) -> DieFit:
@@ -57,24 +105,57 @@ def fit_die(measurement: Measurement) -> DieFit:
     gain_scatter = np.mean(residual**2 / (vectors * measurement.expected.var(0)))
     offset_scatter = np.mean(residual**2 / vectors)
     return DieFit(
-        gain_mean=float(gain.mean()),
+        gain=gain,
+        offset=offset,
+        residual=residual,
         gain_spread=math.sqrt(max(gain.var() - gain_scatter, 0.0)),
-        offset_mean=float(offset.mean()),
         offset_spread=math.sqrt(max(offset.var() - offset_scatter, 0.0)),
         noise_median=float(np.median(own)),
-        noise_log_spread=math.sqrt(max(np.log(own).var() - 1 / (2 * vectors), 0.0)),
+        noise_log_spread=math.sqrt(max(_decile_spread(np.log(own)) ** 2 - 1 / (2 * vectors), 0.0)),
         common_mode=common,
         cubic=_cubic(measurement, gain),
         kurtosis=kurtosis(measurement.residual / np.maximum(measurement.column_residual, 1e-9)),
     )
 
 
-def fit_chip(chip: Chip, measurement: Measurement, where: str) -> tuple[Chip, DieFit]:
+def fit_chip(
+    chip: Chip,
+    measurement: Measurement,
+    where: str,
+    input_sweep: InputSweep | None = None,
+    weight_sweep: WeightSweep | None = None,
+) -> tuple[Chip, ChipFit]:
     """`chip` with the die of a measurement, `where` of which becomes the source of every fitted number."""
     if not isinstance(chip.tile, Crossbar) or chip.tile.adc.bits is None:
         raise PhotonsimError(f"{chip.name} has no crossbar with an ADC of known bits: a die cannot be fitted into it.")
-    die, full_scale = fit_die(measurement), chip.tile.adc.full_scale_code
-    fitted = {
+    full_scale = chip.tile.adc.full_scale_code
+    die = fit_die(measurement)
+    if np.abs(measurement.observed).max() > full_scale + 1:
+        raise PhotonsimError(
+            f"A code of {np.abs(measurement.observed).max():g} was observed, but the ADC of {chip.name} ends at "
+            f"±{full_scale}: give codes, not volts, or the chip that was measured."
+        )
+    fit = ChipFit(
+        die,
+        full_scale,
+        None if input_sweep is None else fit_inputs(input_sweep),
+        None if weight_sweep is None else fit_weights(weight_sweep),
+    )
+    source = f"fit to {where}"
+    fitted = _settings(fit)
+    changed = override(chip, fitted)
+    sources = dict(changed.sources) | {name: Source(source) for name in fitted}
+    quoted = (*chip.quoted, *(Quoted(*figure, source=source) for figure in _figures(fit)))
+    title = f"{chip.title}, fitted to {where}"
+    return dataclasses.replace(
+        changed, title=title, status="measured", sources=tuple(sources.items()), quoted=quoted
+    ), fit
+
+
+def _settings(fit: ChipFit) -> dict[str, float]:
+    """Settings of the chip by their path."""
+    die, full_scale = fit.die, fit.full_scale_code
+    return {
         "tile.adc.noise_rms": die.noise_median / full_scale,
         "tile.die.gain_mean": die.gain_mean,
         "tile.die.gain_spread": die.gain_spread,
@@ -83,43 +164,30 @@ def fit_chip(chip: Chip, measurement: Measurement, where: str) -> tuple[Chip, Di
         "tile.die.noise_spread": die.noise_log_spread,
         "tile.die.common_mode_rms": die.common_mode / full_scale,
     }
-    sources = dict(chip.sources) | {name: Source(f"fit to {where}") for name in fitted}
-    changed = override(chip, fitted)
-    return dataclasses.replace(changed, status="measured", sources=tuple(sources.items())), die
 
 
-def read_measurement(path: Path, tile_columns: int) -> Measurement:
-    """Expected and observed codes from an `.npz` with arrays of these names, (vectors, columns), or from a `.csv`.
-
-    A CSV has a header and the columns `column`, `expected`, `observed`; every column of the chip as many lines.
-    """
-    try:
-        if path.suffix == ".npz":
-            with np.load(path) as arrays:
-                pairs = [np.asarray(arrays[name], float) for name in ("expected", "observed")]
-        elif path.suffix == ".csv":
-            pairs = _read_csv(path)
-        else:
-            raise PhotonsimError(f"{path}: a measurement is an .npz or a .csv file.")
-    except OSError as error:
-        raise PhotonsimError(f"{path} cannot be read: {error.strerror or error}.") from None
-    except PhotonsimError:
-        raise
-    except (KeyError, ValueError):
-        raise PhotonsimError(
-            f"{path} holds no measurement: it needs `expected` and `observed`, arrays (vectors, columns) in an .npz, "
-            "or columns of a .csv with `column` beside them."
-        ) from None
-    return Measurement(pairs[0], pairs[1], tile_columns)
+def _figures(fit: ChipFit) -> list[tuple[str, float, str, str]]:
+    """Fitted figures that are no setting: quantity, value, unit, boundary."""
+    figures = [("effective bits at full scale", fit.enob, "bits", "outputs; noise, common mode and rounding")]
+    if fit.inputs is not None:
+        figures.append(("nonlinearity of the inputs, rms", fit.inputs.inl_rms, "steps", "mean over inputs"))
+    if fit.weights is not None:
+        figures.append(("gain of a weight cell", fit.weights.slope_mean, "codes per step", "mean over cells"))
+        figures.append(("variation of the cells' gains", fit.weights.variation, "1", "standard deviation over mean"))
+        figures.append(("share of it that columns have in common", fit.weights.column_share, "1", "of the variance"))
+        figures.append(("nonlinearity of a cell, rms", fit.weights.inl_median, "steps", "median over cells"))
+    return figures
 
 
-def _read_csv(path: Path) -> list[np.ndarray]:
-    table = np.genfromtxt(path, delimiter=",", names=True)
-    order = np.argsort(table["column"], kind="stable")
-    columns, counts = np.unique(table["column"], return_counts=True)
-    if len(set(counts)) != 1:
-        raise PhotonsimError(f"{path}: columns have from {counts.min()} to {counts.max()} lines; each needs as many.")
-    return [table[name][order].reshape(len(columns), -1).T for name in ("expected", "observed")]
+def _plain(fitted: Any) -> dict[str, Any]:
+    """Fields of a fit with arrays as lists, and what is no number (a dead cell's slope) as `None`."""
+    return {field.name: _listed(getattr(fitted, field.name)) for field in dataclasses.fields(fitted)}
+
+
+def _listed(value: Any) -> Any:
+    if isinstance(value, np.ndarray | tuple):
+        return [_listed(each) for each in value]
+    return None if np.isnan(value) else float(value)
 
 
 def _check(measurement: Measurement) -> None:
@@ -137,6 +205,14 @@ def _check(measurement: Measurement) -> None:
         raise PhotonsimError("The measurement holds a NaN or an infinity: leave these readings out.")
     if (expected.std(0) == 0).any():
         raise PhotonsimError("A column has one expected value only: its gain cannot be told from its offset.")
+    if (measurement.column_residual <= 1e-9 * expected.std(0)).all():
+        raise PhotonsimError("Every column is a line without any noise: these are no readings of a chip.")
+
+
+def _decile_spread(values: np.ndarray) -> float:
+    """Standard deviation of the normal law with the same distance between the 10th and the 90th percentile."""
+    low, high = np.percentile(values, [10, 90])
+    return float(high - low) / (2 * 1.2816)
 
 
 def _cubic(measurement: Measurement, gain: np.ndarray) -> float:
@@ -145,5 +221,7 @@ def _cubic(measurement: Measurement, gain: np.ndarray) -> float:
     cube = measurement.expected**3 / largest**2
     line = measurement.expected - measurement.expected.mean(0)
     rest = cube - cube.mean(0) - line * (line * cube).sum(0) / (line**2).sum(0)
+    if not (rest**2).sum() > 0:
+        return 0.0  # expected codes of two values, through which any curve is a line
     slope = (rest * measurement.residual).sum() / (rest**2 * gain).sum()
     return float(slope)
