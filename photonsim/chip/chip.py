@@ -7,7 +7,7 @@ import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from photonsim.chip.electronics import DigitalUnit, Memory
-from photonsim.errors import check_choice, check_count, check_number
+from photonsim.errors import PhotonsimError, check_choice, check_count, check_number
 from photonsim.events import EventCounts
 from photonsim.tiles import AbstractTile, Programmed
 
@@ -63,6 +63,12 @@ class Chip(eqx.Module):
         check_choice("status", self.status, STATUSES)
         check_count("cores", self.cores)
         check_number("overhead_power_w", self.overhead_power_w, at_least=0.0)
+        for name in ("broadcast", "summed_cores"):
+            shared = getattr(self.tile, name, 1)
+            if self.cores % shared:
+                raise PhotonsimError(
+                    f"tile.{name} = {shared} does not divide the chip's {self.cores} cores: give a divisor of them."
+                )
 
     @property
     def clock_hz(self):

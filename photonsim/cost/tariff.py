@@ -68,7 +68,7 @@ class Power(NamedTuple):
     boundary: str
     what: str
     price_name: str
-    per_core: int
+    per_core: float
 
 
 def charges(chip: Chip, events: EventCounts, seconds: float, standby: float) -> tuple[Charge, ...]:
@@ -113,6 +113,7 @@ def _(tile: Crossbar) -> list[Power]:
         Power(LASER, LASER_WALL_PLUG, "light", "tile.laser.wall_power_w", 1),
         Power(MODULATION, OPTICAL_CORE, "modulator bias", "tile.modulator.static_power_w", tile.rows),
         Power(WEIGHTS, OPTICAL_CORE, "cells held", "tile.cell.hold_power_w", tile.rows * tile.columns),
+        _receiver_bias(tile.columns),
     ]
 
 
@@ -131,6 +132,7 @@ def _(tile: Mesh) -> list[Power]:
         Power(LASER, LASER_WALL_PLUG, "light", "tile.laser.wall_power_w", 1),
         Power(MODULATION, OPTICAL_CORE, "modulator bias", "tile.modulator.static_power_w", tile.rows),
         Power(WEIGHTS, OPTICAL_CORE, "phases held", held, tile.phase_shifters),
+        _receiver_bias(tile.columns),
     ]
 
 
@@ -150,6 +152,7 @@ def _(tile: DynamicCrossbar | Homodyne) -> list[Power]:
     return [
         Power(LASER, LASER_WALL_PLUG, "light", "tile.laser.wall_power_w", 1),
         Power(MODULATION, OPTICAL_CORE, "modulator bias", "tile.modulator.static_power_w", tile.modulators),
+        _receiver_bias(tile.rows * tile.columns),
     ]
 
 
@@ -168,7 +171,12 @@ def _(tile: TimeIntegrating) -> list[Power]:
         Power(LASER, LASER_WALL_PLUG, "light", "tile.laser.wall_power_w", 1),
         Power(MODULATION, OPTICAL_CORE, "modulator bias", "tile.modulator.static_power_w", tile.rows),
         Power(WEIGHTS, OPTICAL_CORE, "modulator bias", "tile.weight_modulator.static_power_w", tile.columns),
+        _receiver_bias(tile.rows * tile.columns),
     ]
+
+
+def _receiver_bias(receivers: int) -> Power:
+    return Power(READOUT, CONVERTERS, "receiver bias", "tile.receiver.static_power_w", receivers)
 
 
 def _conversion_lines(events: EventCounts) -> list[Line]:

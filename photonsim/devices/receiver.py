@@ -74,6 +74,7 @@ class Receiver(eqx.Module):
     - `tia_noise_a_per_sqrt_hz`: input-referred noise density of the amplifier, A/√Hz.
     - `shot_noise`: whether shot noise is added; off where a measured noise figure of the chip already holds it.
     - `energy_j`: amplifier energy for one sample, J.
+    - `static_power_w`: bias of the diodes and of an amplifier that never sleeps, W.
     """
 
     responsivity_a_per_w: float
@@ -81,12 +82,14 @@ class Receiver(eqx.Module):
     dark_current_a: float = 0.0
     tia_noise_a_per_sqrt_hz: float = 0.0
     shot_noise: bool = eqx.field(static=True, default=True)
+    static_power_w: float = 0.0
 
     def __check_init__(self):
         check_number("receiver.responsivity_a_per_w", self.responsivity_a_per_w, above=0.0)
         check_number("receiver.energy_j", self.energy_j, at_least=0.0)
         check_number("receiver.dark_current_a", self.dark_current_a, at_least=0.0)
         check_number("receiver.tia_noise_a_per_sqrt_hz", self.tia_noise_a_per_sqrt_hz, at_least=0.0)
+        check_number("receiver.static_power_w", self.static_power_w, at_least=0.0)
 
     def dark_variance_a2(self, bandwidth_hz):
         """Shot noise of the two diodes' dark current, A²: `2 q · 2 I_d B`."""

@@ -7,6 +7,10 @@
 
 Rows and columns are vectors, encoded once and broadcast; so one core of h × w × λ (12 × 12 × 12) multiplies two small
 matrices in each symbol period (Zhu et al., HPCA 2024). Attention products and weights cost the same.
+
+Cores share hardware in two ways. The columns' light can be broadcast to several cores, each at rows of its own: one
+modulator and one DAC for all of them. And several cores can add their photocurrents, each at terms of its own, before
+one amplifier and converter.
 """
 
 import equinox as eqx
@@ -34,6 +38,8 @@ class DynamicCrossbar(AbstractBalancedTile):
         P_operand = P/2 · 10^(−loss/10) / (rows · columns · wavelengths)
 
     - `accumulation`: symbols added up in the analog domain before one conversion.
+    - `broadcast`: cores that share the modulators of one columns' operand; it divides the chip's cores.
+    - `summed_cores`: cores whose photocurrents are added up before one amplifier; it divides the chip's cores.
     - `insertion_loss_db`: all between laser and photodiode but that division, dB.
     - `channel_spacing_m`: of the comb; the splitters, made for 1550 nm, err at the other wavelengths. 0: no dispersion.
     - `magnitude_sigma`, `phase_sigma_rad`: errors of an encoded operand, relative, and of the phase between the two.
@@ -54,6 +60,8 @@ class DynamicCrossbar(AbstractBalancedTile):
     receiver: Receiver
     adc: Adc
     accumulation: int = eqx.field(static=True, default=1)
+    broadcast: int = eqx.field(static=True, default=1)
+    summed_cores: int = eqx.field(static=True, default=1)
     channel_spacing_m: float = 0.0
     magnitude_sigma: float = 0.0
     phase_sigma_rad: float = 0.0
@@ -61,7 +69,7 @@ class DynamicCrossbar(AbstractBalancedTile):
     die: Die = Die()
 
     def __check_init__(self):
-        for name in ("rows", "columns", "wavelengths", "accumulation"):
+        for name in ("rows", "columns", "wavelengths", "accumulation", "broadcast", "summed_cores"):
             check_count(f"tile.{name}", getattr(self, name))
         check_number("tile.clock_hz", self.clock_hz, above=0.0)
         check_number("tile.laser.power_w", self.laser.power_w, above=0.0)
@@ -74,14 +82,14 @@ class DynamicCrossbar(AbstractBalancedTile):
         return self.rows * self.columns * self.wavelengths
 
     @property
-    def modulators(self) -> int:
-        """Modulators of a core: one for each vector and wavelength."""
-        return (self.rows + self.columns) * self.wavelengths
+    def modulators(self) -> float:
+        """Modulators of a core, one for each vector and wavelength; of those it shares, its part."""
+        return (self.rows + self.columns / self.broadcast) * self.wavelengths
 
     @property
     def terms_per_readout(self) -> int:
         """See `AbstractBalancedTile`."""
-        return self.wavelengths * self.accumulation
+        return self.wavelengths * self.accumulation * self.summed_cores
 
     @property
     def symbols_per_readout(self) -> int:
@@ -102,7 +110,7 @@ class DynamicCrossbar(AbstractBalancedTile):
     def interference(self) -> Interference:
         """Splitters over the comb, and the errors of the operands."""
         imbalance = 2 * splitter_dispersion(wdm_offsets_m(self.wavelengths, self.channel_spacing_m)) - 1
-        repeated = jnp.tile(jnp.asarray(imbalance, jnp.float32), self.accumulation)
+        repeated = jnp.tile(jnp.asarray(imbalance, jnp.float32), self.accumulation * self.summed_cores)
         return interference(repeated, self.magnitude_sigma, self.phase_sigma_rad, self.output_sigma)
 
     def operand_disturbances(self) -> tuple[Disturbance, ...]:
@@ -117,4 +125,7 @@ class DynamicCrossbar(AbstractBalancedTile):
     def events(self, batch: int, m: int, k: int, n: int) -> EventCounts:
         """See `AbstractTile.events`: both operands are converted in every symbol, and no weight is ever written."""
         bits = self.input_dac.bits or PARTIAL_SUM_BITS, self.weight_dac.bits or PARTIAL_SUM_BITS
-        return live_events((batch, m, k, n), self.rows, self.columns, self.wavelengths, self.terms_per_readout, bits)
+        per_readout = self.terms_per_readout
+        return live_events(
+            (batch, m, k, n), self.rows, self.columns, self.wavelengths, per_readout, bits, self.broadcast
+        )
