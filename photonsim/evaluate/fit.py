@@ -146,10 +146,8 @@ def fit_chip(
     changed = override(chip, fitted)
     sources = dict(changed.sources) | {name: Source(source) for name in fitted}
     quoted = (*chip.quoted, *(Quoted(*figure, source=source) for figure in _figures(fit)))
-    title = f"{chip.title}, fitted to {where}"
-    return dataclasses.replace(
-        changed, title=title, status="measured", sources=tuple(sources.items()), quoted=quoted
-    ), fit
+    about = {"title": f"{chip.title}, {source}", "status": "measured"}
+    return dataclasses.replace(changed, **about, sources=tuple(sources.items()), quoted=quoted), fit
 
 
 def _settings(fit: ChipFit) -> dict[str, float]:
