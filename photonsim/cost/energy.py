@@ -52,8 +52,8 @@ def peak_bill(chip: Chip) -> Bill:
     """One second of the chip with every cell of every core busy at every symbol, under weights written before.
 
     The counts of a second are those by which a product that fills all cores exactly, side by side and one below the
-    other, grows when it gets as many rows again: this leaves out what is paid once (writing the weights) and the partial
-    sums that longer products carry from tile to tile. No DRAM traffic, no vector work: no model runs like this.
+    other, grows when it gets as many rows again. That leaves out what is paid once (writing the weights) and the
+    partial sums that longer products carry from tile to tile. No DRAM traffic, no vector work: no model runs like this.
     """
     tile, columns, rows = chip.tile, chip.cores * chip.tile.columns, chip.cores * chip.tile.rows
     grown, once = (chip.events(1, m, tile.terms_per_readout, columns) for m in (2 * rows, rows))
