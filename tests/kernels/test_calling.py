@@ -12,14 +12,15 @@ from jax import numpy as jnp
 
 from photonsim.tiles import fast as engine
 from photonsim.tiles.fast import analog_matmul_fast, fast_engine_available
-from photonsim.tiles.partial_sums import analog_matmul
+from photonsim.tiles.partial_sums import Shared, analog_matmul
 
 fast = jax.jit(analog_matmul_fast, static_argnums=2)
+SHARED = Shared(0.5, 0.03)  # common mode in codes, fluctuation of the light
 
 
 @pytest.fixture(scope="module")
 def case(problem):
-    return problem(6, 70, 37, 32, shot_noise=True, common_mode=True)
+    return problem(6, 70, 37, 32, shot_noise=True, common_mode=True, intensity_noise=True)
 
 
 def test_the_compiled_kernel_is_available_here():
@@ -28,8 +29,8 @@ def test_the_compiled_kernel_is_available_here():
 
 def test_eager_and_compiled_calls_agree(case, key):
     x, programmed, readout = case
-    eager = analog_matmul_fast(x, programmed, readout, 0.5, key, 3)
-    np.testing.assert_array_equal(eager, fast(x, programmed, readout, 0.5, key, 3))
+    eager = analog_matmul_fast(x, programmed, readout, SHARED, key, 3)
+    np.testing.assert_array_equal(eager, fast(x, programmed, readout, SHARED, key, 3))
 
 
 def test_a_batch_of_products_is_each_product_with_its_own_key(case, key, definition):
@@ -38,32 +39,33 @@ def test_a_batch_of_products_is_each_product_with_its_own_key(case, key, definit
     inputs = jnp.stack([x, 2 * x, x - 1])
     tiles = jax.tree.map(lambda values: jnp.stack([values, values, -values]), programmed)
     tiles = type(tiles)(tiles.levels, tiles.gain, tiles.offset, *[tiles.noise_variance**2] * 2, tiles.scale)
-    together = fast(inputs, tiles, readout, 0.5, keys, 0)
+    together = fast(inputs, tiles, readout, SHARED, keys, 0)
     for i in range(3):
         tile = jax.tree.map(lambda values, i=i: values[i], tiles)
-        np.testing.assert_array_equal(together[i], definition(inputs[i], tile, readout, 0.5, keys[i], 0))
+        np.testing.assert_array_equal(together[i], definition(inputs[i], tile, readout, SHARED, keys[i], 0))
 
 
 def test_vmap_over_keys_weights_or_disturbances_is_a_loop_over_them(case, key, definition):
     x, programmed, readout = case
-    keys, codes = jnp.stack([key, key + 1]), jnp.float32([0.1, 0.5, 2.0])
+    keys, spreads = jnp.stack([key, key + 1]), Shared(jnp.float32([0.1, 0.5, 2.0]), jnp.float32([0.1, 0.01, 0.0]))
 
-    def product(key, codes):
-        return analog_matmul_fast(x, programmed, readout, codes, key, 5)
+    def product(key, shared):
+        return analog_matmul_fast(x, programmed, readout, shared, key, 5)
 
-    grid = jax.jit(jax.vmap(jax.vmap(product, (None, 0)), (0, None)))(keys, codes)
+    grid = jax.jit(jax.vmap(jax.vmap(product, (None, 0)), (0, None)))(keys, spreads)
     for i, j in np.ndindex(2, 3):
-        np.testing.assert_array_equal(grid[i, j], definition(x, programmed, readout, codes[j], keys[i], 5))
+        shared = jax.tree.map(lambda values, j=j: values[j], spreads)
+        np.testing.assert_array_equal(grid[i, j], definition(x, programmed, readout, shared, keys[i], 5))
 
 
 def test_scan_gives_each_step_its_rows(case, key):
     x, programmed, readout = case
 
     def step(row, rows):
-        return row + 2, analog_matmul_fast(rows, programmed, readout, 0.5, key, row)
+        return row + 2, analog_matmul_fast(rows, programmed, readout, SHARED, key, row)
 
     _, parts = jax.jit(lambda x: jax.lax.scan(step, jnp.uint32(0), x.reshape(3, 2, 70)))(x)
-    np.testing.assert_array_equal(parts.reshape(6, 37), fast(x, programmed, readout, 0.5, key, 0))
+    np.testing.assert_array_equal(parts.reshape(6, 37), fast(x, programmed, readout, SHARED, key, 0))
 
 
 @pytest.mark.parametrize("batched", [False, True])
@@ -75,11 +77,11 @@ def test_gradients_are_those_of_the_definition(case, key, batched):
         x, programmed, key = jax.tree.map(lambda values: jnp.stack([values, values]), (x, programmed, key))
         reference = jax.vmap(analog_matmul, (0, 0, None, None, 0))
 
-    def loss(product, x, programmed, codes):
-        return (product(x, programmed, readout, codes, key) ** 2).sum()
+    def loss(product, x, programmed, shared):
+        return (product(x, programmed, readout, shared, key) ** 2).sum()
 
     by_kernel, by_definition = [
-        jax.jit(jax.grad(functools.partial(loss, product), (0, 1, 2)))(x, programmed, 0.5)
+        jax.jit(jax.grad(functools.partial(loss, product), (0, 1, 2)))(x, programmed, SHARED)
         for product in (analog_matmul_fast, reference)
     ]
     for a, b in zip(jax.tree.leaves(by_kernel), jax.tree.leaves(by_definition), strict=True):
@@ -89,18 +91,18 @@ def test_gradients_are_those_of_the_definition(case, key, batched):
 
 def test_stored_integer_levels_leave_the_inputs_differentiable(case, key):
     x, programmed, readout = case
-    gradient = jax.grad(lambda x: analog_matmul_fast(x, programmed, readout, 0.5, key).sum())(x)
-    expected = jax.grad(lambda x: analog_matmul(x, programmed, readout, 0.5, key).sum())(x)
+    gradient = jax.grad(lambda x: analog_matmul_fast(x, programmed, readout, SHARED, key).sum())(x)
+    expected = jax.grad(lambda x: analog_matmul(x, programmed, readout, SHARED, key).sum())(x)
     np.testing.assert_allclose(gradient, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
 
 
 def test_another_ffi_version_falls_back_to_a_callback_and_says_so(case, key, monkeypatch):
     x, programmed, readout = case
-    expected = fast(x, programmed, readout, 0.5, key, 3)
+    expected = fast(x, programmed, readout, SHARED, key, 3)
     monkeypatch.setattr(engine, "_register", lambda: (False, "this jaxlib's FFI has major version 1"))
     assert fast_engine_available()[0] is False
     with pytest.warns(UserWarning, match="goes through Python: this jaxlib's FFI has major version 1"):
-        through_python = jax.jit(lambda x: analog_matmul_fast(x, programmed, readout, 0.5, key, 3))(x)
+        through_python = jax.jit(lambda x: analog_matmul_fast(x, programmed, readout, SHARED, key, 3))(x)
     np.testing.assert_array_equal(through_python, expected)
 
 
@@ -113,7 +115,7 @@ levels = random.integers(-127, 128, (3, 64, 300)).astype(np.int8)
 columns = [random.uniform(0.001, 1, (3, 300)).astype(np.float32) for _ in range(5)]
 x = random.standard_normal((600, 150)).astype(np.float32)
 key = np.uint32([3, 4])
-y = crossbar_matmul(x, levels, *columns, key, np.float32([0.5]), settings(8, 8, 64, True, True, True))
+y = crossbar_matmul(x, levels, *columns, key, np.float32([0.5, 0.03]), settings(8, 8, 64, True, True, True, True))
 print(hashlib.sha256(y.tobytes()).hexdigest())
 """
 
@@ -122,16 +124,16 @@ import threading
 import jax, numpy as np
 from jax import numpy as jnp
 from photonsim.tiles.fast import analog_matmul_fast
-from photonsim.tiles.partial_sums import Programmed, Readout
+from photonsim.tiles.partial_sums import Programmed, Readout, Shared
 assert len(jax.devices()) == 4
 random = np.random.default_rng(0)
 columns = [jnp.asarray(random.uniform(0.01, 1, (2, 80)), jnp.float32) for _ in range(5)]
 tiles = Programmed(jnp.asarray(random.integers(-7, 8, (2, 32, 80)), jnp.int8), *columns)
-readout = Readout(8, 8, 64, True, True, True)
+readout = Readout(8, 8, 64, True, True, True, True)
 
 @jax.jit
 def many(x, key):
-    return [analog_matmul_fast(x + i, tiles, readout, 0.5, key, i) @ jnp.ones((80, 80)) for i in range(8)]
+    return [analog_matmul_fast(x + i, tiles, readout, Shared(0.5, 0.03), key, i) @ jnp.ones((80, 80)) for i in range(8)]
 
 x, key = jnp.asarray(random.standard_normal((40, 64)), jnp.float32), jnp.asarray([1, 2], jnp.uint32)
 first = many(x, key)

@@ -1,5 +1,7 @@
 """The noise stream is Threefry2x32 and standard normal, and both engines draw the same bits."""
 
+import functools
+
 import jax
 import numpy as np
 import pytest
@@ -49,10 +51,12 @@ def test_both_engines_draw_the_same_bits(key, rows, columns, row_offset):
     assert (np.asarray(jax_deviates(key, rows, columns, jnp.uint32(row_offset))) == drawn).all()
 
 
+@pytest.mark.parametrize("domain", [noise.COMMON_MODE, noise.INTENSITY])
 @pytest.mark.parametrize("tile_columns", [1, 7, 64, 1000])
-def test_both_engines_draw_the_same_common_mode_once_per_tile(key, tile_columns):
-    expected = jax.jit(noise.common_mode_deviates, static_argnums=(1, 2, 3))(key, 21, 133, tile_columns, 3)
-    drawn = kernel.common_mode_deviates(np.asarray(key), 21, 133, tile_columns, 3)
+def test_both_engines_draw_the_same_shared_deviates_once_per_tile(key, tile_columns, domain):
+    draw = functools.partial(noise.shared_deviates, domain=domain)
+    expected = jax.jit(draw, static_argnums=(1, 2, 3))(key, 21, 133, tile_columns, 3)
+    drawn = kernel.shared_deviates(np.asarray(key), 21, 133, tile_columns, 3, domain)
     assert (np.asarray(expected) == drawn).all()
     tiles = -(-133 // tile_columns)
     assert len(np.unique(drawn)) == 21 * tiles
@@ -61,6 +65,21 @@ def test_both_engines_draw_the_same_common_mode_once_per_tile(key, tile_columns)
 def test_rows_and_columns_keep_their_deviates_whatever_is_drawn_with_them(key):
     whole = kernel.gaussian_deviates(np.asarray(key), 40, 100)
     assert (kernel.gaussian_deviates(np.asarray(key), 10, 50, 30) == whole[30:, :50]).all()
+
+
+def test_what_columns_share_is_standard_normal_and_independent_of_all_else(key):
+    """Common mode, light and the columns' own noise come from three domains of counters."""
+    key, size = np.asarray(key), 2**17
+    common, light = [
+        kernel.shared_deviates(key, size, 1, 1, 0, domain)[:, 0].astype(np.float64)
+        for domain in (noise.COMMON_MODE, noise.INTENSITY)
+    ]
+    own = kernel.gaussian_deviates(key, size, 1)[:, 0].astype(np.float64)
+    for z in (common, light):
+        _check_moments(z, 4)
+        assert _kolmogorov_smirnov(z) < 1.95
+    for a, b in ((common, light), (common, own), (light, own), (light[1:], light[:-1])):
+        assert abs(np.corrcoef(a, b)[0, 1]) < 5 / np.sqrt(size)
 
 
 def _check_moments(z, standard_errors):

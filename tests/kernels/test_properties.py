@@ -27,7 +27,7 @@ def limit_of(bits):
 
 def draw_operands(
     m, k, n, rows, seed, *, kind: type = np.int8, input_bits: int | None = 8, adc_bits: int | None = None,
-    flags=(False, False, False), columns=64,
+    flags=(False,) * 4, columns=64,
 ):  # fmt: skip
     """Operands of `crossbar_matmul`: inputs and levels of either sign, columns that differ, an ADC that is filled."""
     random = np.random.default_rng(seed)
@@ -45,7 +45,7 @@ def draw_operands(
         levels.reshape(blocks, rows, n),
         *[value.astype(np.float32) for value in values],
         key,
-        np.array([0.7], np.float32),
+        np.array([0.7, 0.02], np.float32),
         settings(input_bits, adc_bits, columns, *flags),
     ]
 
@@ -61,7 +61,7 @@ def plain_operands(x, w, rows):
     levels = np.zeros((blocks * rows, n), np.float32)
     levels[:k] = w
     one, nought = np.ones((blocks, n), np.float32), np.zeros((blocks, n), np.float32)
-    rest = [np.zeros(2, np.uint32), np.zeros(1, np.float32), settings(None, None, 64, False, False, False)]
+    rest = [np.zeros(2, np.uint32), np.zeros(2, np.float32), settings(None, None, 64, False, False, False)]
     return [x, levels.reshape(blocks, rows, n), one, nought, nought, nought, one, *rest]
 
 
@@ -104,7 +104,7 @@ def test_any_shape_bits_and_type_agree_with_float64(drawn):
     st.fixed_dictionaries(
         SIZES | {"seed": SEEDS, "kind": KINDS, "input_bits": BITS, "adc_bits": BITS, "columns": st.integers(1, 99)}
     ),
-    st.tuples(st.booleans(), st.booleans(), st.booleans()),
+    st.tuples(*[st.booleans()] * 4),
 )
 def test_each_row_alone_is_its_row_of_the_batch(drawn, flags):
     """One row takes another way through the kernel (levels are streamed, not packed) to the same bits."""
@@ -158,7 +158,7 @@ def test_inputs_too_small_for_any_converter_count_as_zero(drawn, exponent):
     st.sampled_from([np.nan, np.inf, -np.inf]),
 )
 def test_what_is_not_finite_spoils_its_own_row_only(drawn, value):
-    operands = draw_operands(**drawn, flags=(True, True, True))
+    operands = draw_operands(**drawn, flags=(True,) * 4)
     clean = crossbar_matmul(*operands)
     random = np.random.default_rng(drawn["seed"])
     spoilt = random.integers(drawn["m"])
