@@ -4,7 +4,7 @@ from photonsim.swap.coverage import Coverage, Group, Placement, Share
 from photonsim.swap.outliers import OutliersDigital, SplitOutliers, outlier_columns, share_out
 from photonsim.swap.policies import POLICIES, policy
 from photonsim.swap.rules import DEFAULT_RULES, Rule, check_rules, layer_counts, parse_rule
-from photonsim.swap.simulation import Products, Simulation, simulate
+from photonsim.swap.simulation import Products, Simulation, Stream, simulate
 from photonsim.swap.site import AbstractMatmulUnit, Site
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Simulation",
     "Site",
     "SplitOutliers",
+    "Stream",
     "check_rules",
     "layer_counts",
     "outlier_columns",

@@ -6,7 +6,9 @@ issued again untouched, which is what makes unknown primitives safe. Custom deri
 give way to the derivative of what is inside; rules around anything else stay.
 
 Noise keys: the body of a scan or loop folds in the number of the trip, a shard its place in the mesh; then see
-`site_keys`.
+`site_keys`. A function that is given the later rows of a longer input, as a decoding step is, says with `Scope.row`
+where they begin: a weight product numbers the rows of its noise from there. The rows of a product of two activations
+are not those of the input, so it takes the number into its key instead.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,18 +23,20 @@ from jaxtyping import PRNGKeyArray
 from photonsim.swap.equations import CALLS, REMAT, Environment, called, opened, rebind
 from photonsim.swap.products import PRODUCTS
 from photonsim.swap.provenance import Address
-from photonsim.swap.site import AbstractMatmulUnit, Site, site_keys
+from photonsim.swap.site import WEIGHT, AbstractMatmulUnit, Site, later_key, site_keys
 
 Tiles = Mapping[str, Any]  # programmed operands by the name of their site
 
 
 @dataclass(frozen=True)
 class Scope:
-    """What a jaxpr is evaluated with: the noise key, the sites' own, the tiles made beforehand, and where it is."""
+    """What a jaxpr is evaluated with: the noise key, the sites' own, the tiles made beforehand, the number of the
+    input's first row, and where it is."""
 
     key: PRNGKeyArray
     keys: Mapping[str, PRNGKeyArray]
     tiles: Tiles
+    row: Any
     address: Address = ()
 
     def at(self, number: int) -> "Scope":
@@ -47,10 +51,10 @@ class Interpreter:
     placed: Mapping[Address, tuple[Site, AbstractMatmulUnit]]
     engine: str
 
-    def scope(self, key: PRNGKeyArray, tiles: Tiles, address: Address = ()) -> Scope:
+    def scope(self, key: PRNGKeyArray, tiles: Tiles, row: Any = 0, address: Address = ()) -> Scope:
         """The scope of an address, with the keys of the sites below it."""
         below = [site.name for place, (site, _) in self.placed.items() if place[: len(address)] == address]
-        return Scope(key, site_keys(key, below), tiles, address)
+        return Scope(key, site_keys(key, below), tiles, row, address)
 
     def run(self, jaxpr: Any, inputs: Sequence[Any], scope: Scope) -> list[Any]:
         """Results of a jaxpr, closed or not."""
@@ -87,22 +91,26 @@ class Interpreter:
             if tiles is None:
                 tiles = chip.program(product.matrix(inputs[site.tile_operand]))
 
-            def multiply(x, tiles, key):
-                return chip.matmul(x, tiles, key, engine=self.engine)
+            key, row = scope.keys[site.name], scope.row
+            if site.kind != WEIGHT:
+                key, row = later_key(key, row), 0
 
-            return product.multiply(inputs, tiles, multiply, scope.keys[site.name])
+            def multiply(x, tiles, key):
+                return chip.matmul(x, tiles, key, engine=self.engine, row_offset=row)
+
+            return product.multiply(inputs, tiles, multiply, key)
 
     def call(self, eqn: Any, inputs: list[Any], scope: Scope) -> list[Any]:
         """A call, inlined; rematerialised where it was."""
         if eqn.primitive.name not in REMAT:
             return self.run(called(eqn), inputs, scope)
 
-        def body(key, tiles, *args):
-            return self.run(called(eqn), args, self.scope(key, tiles, scope.address))
+        def body(key, tiles, row, *args):
+            return self.run(called(eqn), args, self.scope(key, tiles, row, scope.address))
 
         params = eqn.params
         body = jax.checkpoint(body, prevent_cse=params["prevent_cse"], policy=params["policy"])
-        return body(scope.key, dict(scope.tiles), *inputs)
+        return body(scope.key, dict(scope.tiles), scope.row, *inputs)
 
     def _scan(self, eqn: Any, inputs: list[Any], scope: Scope) -> list[Any]:
         params, loop = eqn.params, scope.address
@@ -115,7 +123,7 @@ class Interpreter:
         def body(carry, trip):
             number, tiles, own = trip
             key = jax.random.fold_in(scope.key, number)
-            own_scope = self.scope(key, {**scope.tiles, **tiles}, inside.address)
+            own_scope = self.scope(key, {**scope.tiles, **tiles}, scope.row, inside.address)
             results = self.run(params["jaxpr"], [*consts, *carry, *own], own_scope)
             return results[: len(carry)], results[len(carry) :]
 
@@ -131,7 +139,7 @@ class Interpreter:
         test_consts, consts, carry = inputs[: split[0]], inputs[split[0] : split[1]], inputs[split[1] :]
 
         def keyed(state, part):
-            return self.scope(jax.random.fold_in(scope.key, state[0]), scope.tiles, scope.at(part).address)
+            return self.scope(jax.random.fold_in(scope.key, state[0]), scope.tiles, scope.row, scope.at(part).address)
 
         def test(state):
             return self.run(params["cond_jaxpr"], [*test_consts, *state[1]], keyed(state, 0))[0]
@@ -154,19 +162,19 @@ class Interpreter:
             params["newly_manual_axes"] if "newly_manual_axes" in params else params["manual_axes"]
         )  # before JAX 0.10
 
-        def body(key, *args):
+        def body(key, row, *args):
             for axis in params["mesh"].axis_names:
                 if axis in axes:
                     key = jax.random.fold_in(key, jax.lax.axis_index(axis))
-            return self.run(params["jaxpr"], args, self.scope(key, scope.tiles, scope.at(0).address))
+            return self.run(params["jaxpr"], args, self.scope(key, scope.tiles, row, scope.at(0).address))
 
         whole = jax.sharding.PartitionSpec()
         mapped = jax.shard_map(
             body,
             mesh=params["mesh"],
-            in_specs=(whole, *params["in_specs"]),
+            in_specs=(whole, whole, *params["in_specs"]),
             out_specs=list(params["out_specs"]),
             check_vma=False,  # an inlined chip may use primitives without a replication rule
             axis_names=set(axes),
         )
-        return mapped(scope.key, *inputs)
+        return mapped(scope.key, jnp.asarray(scope.row), *inputs)

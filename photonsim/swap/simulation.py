@@ -27,6 +27,16 @@ from photonsim.swap.tracing import Trace, Tracer, array_leaves, parameter_names
 Seed = int | jax.Array
 
 
+class Stream(NamedTuple):
+    """The noise of a function that is given rows `row`, `row` + 1, … of a longer input, such as one token after others.
+
+    A weight product then disturbs a row as it does when it is given all of them at once.
+    """
+
+    seed: Seed
+    row: int | jax.Array = 0
+
+
 class Products(NamedTuple):
     """What a run executes: the sites on a chip, each with its chip, and those that stay digital."""
 
@@ -47,7 +57,7 @@ def noise_key(seed: Seed) -> PRNGKeyArray:
 
 
 class Simulation:
-    """`fn` on a chip; see `simulate`. `seed=` in a call replaces the simulation's own."""
+    """`fn` on a chip; see `simulate`. `seed=` in a call replaces the simulation's own, or is a `Stream`."""
 
     def __init__(
         self,
@@ -68,11 +78,11 @@ class Simulation:
         self.engine = engine
         self._trace = Tracer(fn, weights)
 
-    def __call__(self, *args, seed: Seed | None = None, **kwargs) -> Any:
+    def __call__(self, *args, seed: Seed | Stream | None = None, **kwargs) -> Any:
         """`fn(*args, **kwargs)` with its products on the chip, which is programmed on the way."""
         return self.run({}, *args, seed=seed, **kwargs)
 
-    def run(self, programmed: Tiles, /, *args, seed: Seed | None = None, **kwargs) -> Any:
+    def run(self, programmed: Tiles, /, *args, seed: Seed | Stream | None = None, **kwargs) -> Any:
         """The same with the tiles that `program` made. A site that has none there is programmed on the way."""
         trace = self._trace(args, kwargs)
         unknown = set(programmed) - {site.name for site in trace.sites}
@@ -82,7 +92,9 @@ class Simulation:
                 "run them with the simulation that programmed them."
             )
         interpreter = Interpreter(self._placed(trace), self.engine)
-        scope = interpreter.scope(noise_key(self.seed if seed is None else seed), programmed)
+        given = self.seed if seed is None else seed
+        stream = given if isinstance(given, Stream) else Stream(given)
+        scope = interpreter.scope(noise_key(stream.seed), programmed, stream.row)
         results = interpreter.run(trace.jaxpr, array_leaves(args, kwargs), scope)
         return jax.tree.unflatten(trace.result_tree, results)
 

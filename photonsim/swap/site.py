@@ -101,6 +101,14 @@ def _halves(name: str) -> tuple[int, int]:
     return int.from_bytes(digest[:4], "big"), int.from_bytes(digest[4:], "big")
 
 
+def later_key(key: PRNGKeyArray, row: Any) -> PRNGKeyArray:
+    """The key of a product that begins at `row` of a longer input: `key` with that added to its first word."""
+    if isinstance(row, int) and row == 0:
+        return key
+    words = jax.random.key_data(key) + jnp.stack([jnp.asarray(row, jnp.uint32), jnp.uint32(0)])
+    return jax.random.wrap_key_data(words, impl=jax.random.key_impl(key))
+
+
 def batch_keys(key: PRNGKeyArray, batch: int) -> PRNGKeyArray:
     """Keys of the elements of a batched product: element b has the key's second word plus b.
 
