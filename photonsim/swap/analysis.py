@@ -13,10 +13,11 @@ from typing import Any
 from jax import numpy as jnp
 
 from photonsim.swap.equations import CALLS, Environment, called, inner_equations, opened
-from photonsim.swap.naming import UniqueNames, activation_name, constant_name, folded_name, weight_name
+from photonsim.swap.naming import UniqueNames
 from photonsim.swap.products import PRODUCTS, AbstractProduct
 from photonsim.swap.provenance import CONSTANT, Address, Origin, Provenance, choice, join
-from photonsim.swap.site import ACTIVATION, FOLDED, WEIGHT, Site
+from photonsim.swap.roles import role
+from photonsim.swap.site import ACTIVATION, Site
 
 
 @dataclass(frozen=True)
@@ -167,24 +168,11 @@ class _Walk:
 
     def product(self, eqn: Any, operands: list[Provenance], place: Place) -> Provenance:
         """Note a site, and say where its result comes from."""
-        left, right = operands[:2]
-        if left.known and right.known:
-            self.note(
-                eqn, PRODUCTS[eqn.primitive.name](eqn), FOLDED, folded_name(left.paths | right.paths), right, place
-            )
-            return join(left, right)
-        product = PRODUCTS[eqn.primitive.name](eqn, _tile_operand(eqn, left, right))
-        tile, other = operands[product.tile_operand], operands[1 - product.tile_operand]
-        upstream = left.upstream | right.upstream
-        if tile.origin == Origin.CONSTANT:
-            self.note(eqn, product, WEIGHT, constant_name(upstream), tile, place)
-            return join(left, right)
-        if tile.origin < Origin.DATA and other.origin > Origin.WEIGHT and not _both_picked(left, right):
-            name = weight_name(tile.paths)
-            self.note(eqn, product, WEIGHT, name, tile, place)
-            return Provenance(Origin.DATA, upstream=frozenset([name]))
-        self.note(eqn, product, ACTIVATION, activation_name(upstream), tile, place)
-        return Provenance(Origin.DATA, upstream=upstream, mixed=True)
+        kind = PRODUCTS[eqn.primitive.name]
+        found = role(operands[0], operands[1], either=eqn.primitive.name == "dot_general")
+        product = kind(eqn, found.tile_operand)
+        self.note(eqn, product, found.kind, found.name, operands[found.tile_operand], place)
+        return found.result
 
     def note(self, eqn: Any, product: AbstractProduct, kind: str, name: str, tile: Provenance, place: Place) -> None:
         """Record a site; a product of nothing is none."""
@@ -225,20 +213,3 @@ class _Walk:
             if inside.address in self.found.sites:
                 site = self.found.sites[inside.address]
                 self.found.sites[inside.address] = replace(site, obstacle=obstacle, known=False)
-
-
-def _both_picked(left: Provenance, right: Provenance) -> bool:
-    return left.origin == right.origin == Origin.PICKED
-
-
-def _tile_operand(eqn: Any, left: Provenance, right: Provenance) -> int:
-    """Which operand is written into the tiles: the one that will be used again.
-
-    That is the weight; of two activations, the one that is not itself a product of activations (V, not the attention
-    probabilities), else the right-hand one (Kᵀ). Convolutions and ragged products have theirs on the right.
-    """
-    if eqn.primitive.name != "dot_general":
-        return 1
-    if left.origin != right.origin and min(left.origin, right.origin) < Origin.DATA:
-        return 0 if left.origin < right.origin else 1
-    return 0 if right.mixed and not left.mixed else 1

@@ -1,9 +1,10 @@
 """The engines that answer a product: the definition in JAX, and its fast twin in Numba."""
 
 import jax
+import numpy as np
 
 from photonsim.errors import check_choice
-from photonsim.tiles.fast import analog_matmul_fast, fast_engine_available
+from photonsim.tiles.fast import analog_matmul_fast, analog_matmul_host, fast_engine_available
 from photonsim.tiles.partial_sums import batched_analog_matmul
 
 ENGINES = ("auto", "jax", "numba")
@@ -13,8 +14,13 @@ matmul_by_definition = jax.jit(batched_analog_matmul)
 
 
 def multiply(x, programmed, readout, shared, key_data, row_offset, engine: str):
-    """`batched_analog_matmul` by `"jax"` (the definition), `"numba"` (its fast twin) or `"auto"`, the faster."""
+    """`batched_analog_matmul` by `"jax"` (the definition), `"numba"` (its fast twin) or `"auto"`, the faster.
+
+    Where all operands are NumPy arrays, the fast twin gets them without XLA, which would compile for each new shape.
+    """
     check_choice("engine", engine, ENGINES)
     fast = engine == "numba" or (engine == "auto" and fast_engine_available()[0])
+    if fast and all(isinstance(operand, np.ndarray) for operand in (x, programmed.levels, key_data)):
+        return analog_matmul_host(x, programmed, readout, shared, key_data, row_offset)
     product = analog_matmul_fast if fast else matmul_by_definition
     return product(x, programmed, readout, shared, key_data, row_offset)

@@ -72,6 +72,26 @@ def analog_matmul_fast(
     return _product(readout, x.astype(jnp.float32), programmed, shared, key_data, row_offset)
 
 
+def analog_matmul_host(
+    x: np.ndarray,
+    programmed: Programmed,
+    readout: Readout,
+    shared: Shared,
+    key_data: np.ndarray,
+    row_offset: int = 0,
+) -> np.ndarray:
+    """`analog_matmul_fast` from NumPy to NumPy, without XLA: nothing is compiled for a new shape, or copied."""
+    from photonsim_kernels.crossbar import crossbar_matmul
+
+    tiles = programmed
+    parts = (tiles.levels, tiles.gain, tiles.offset, tiles.noise_variance, tiles.shot_variance, tiles.scale)
+    disturbances = np.array([shared.common_mode_codes, shared.intensity_rms], np.float32)
+    settings = np.array([*_settings(readout), np.uint32(row_offset).view(np.int32)], np.int32)
+    if x.ndim == 3:
+        disturbances, settings = disturbances[None], settings[None]
+    return crossbar_matmul(x, *parts, key_data, disturbances, settings)
+
+
 def _as_kernel_number(values: Array) -> Array:
     return values if values.dtype in (jnp.int8, jnp.int16) else values.astype(jnp.float32)
 
