@@ -18,14 +18,13 @@ class Laser(eqx.Module):
     """A continuous-wave laser: `P_wall = P / η`.
 
     Left out: linewidth, the spectrum of the intensity noise (white here), the power of its cooler (count that in the
-    efficiency). Intensity noise bounds the bits that a receiver's budget predicts; the products of an incoherent
-    crossbar do not tremble with it (it would scale all outputs of a symbol together).
+    efficiency).
 
     - `power_w`: optical power one core is given, at the source, W.
     - `wall_plug_efficiency`: optical power over electrical power, driver and cooler included, 0–1.
     - `wavelength_m`: vacuum wavelength, m.
-    - `rin_db_per_hz`: relative intensity noise, dB/Hz: -140 ordinary, -160 very good. Receivers' noise budgets and SNR
-      ceilings take it from here; the default is a noiseless laser.
+    - `rin_db_per_hz`: relative intensity noise, dB/Hz: -140 ordinary, -160 very good. All columns of a tile tremble
+      together with it; the default is a noiseless laser.
     """
 
     power_w: float
@@ -53,6 +52,15 @@ class Laser(eqx.Module):
     def rin_per_hz(self):
         """Relative intensity noise, 1/Hz: variance of the power over its mean squared, per hertz."""
         return ratio_from_db(self.rin_db_per_hz)
+
+    @property
+    def is_noiseless(self) -> bool:
+        """Whether the laser has no intensity noise worth the name; a traced value may have."""
+        return isinstance(self.rin_db_per_hz, int | float) and self.rin_db_per_hz <= NOISELESS_RIN_DB_PER_HZ
+
+    def intensity_rms(self, bandwidth_hz):
+        """Standard deviation of the power over its mean in a bandwidth B: `√(RIN · B)`."""
+        return 10.0 ** (self.rin_db_per_hz / 20) * bandwidth_hz**0.5
 
     def snr_ceiling(self, bandwidth_hz):
         """Largest signal-to-noise power ratio that any detected power reaches: `1 / (RIN · B)`."""

@@ -36,6 +36,7 @@ from jax import numpy as jnp
 from jaxtyping import Array, Float, UInt32
 
 from photonsim.converters import Adc, Dac, bits_in_words, full_scale_code, quantize
+from photonsim.devices.laser import Laser
 from photonsim.devices.mach_zehnder_interferometer import phase_noise_mean
 from photonsim.devices.receiver import Receiver
 from photonsim.errors import PhotonsimError, check_choice
@@ -43,8 +44,8 @@ from photonsim.tiles.base import AbstractTile, Disturbance
 from photonsim.tiles.die import Die
 from photonsim.tiles.engine import ENGINES
 from photonsim.tiles.noise import gaussian_deviates, shared_deviates, tile_keys
-from photonsim.tiles.partial_sums import Programmed, Readout, Shared, block_scales, encode, intensity, split_blocks
-from photonsim.tiles.readout import is_on, reading_disturbances, set_readout
+from photonsim.tiles.partial_sums import Programmed, Readout, block_scales, encode, intensity, split_blocks
+from photonsim.tiles.readout import intensity_disturbance, is_on, reading_disturbances, set_readout, shared_disturbances
 from photonsim.units import ELEMENTARY_CHARGE_C
 
 FLOOR = 1e-30  # under the root of a variance: the gradient of the root of zero is infinite
@@ -84,6 +85,7 @@ def interference(imbalance: Float[Array, " r"], magnitude_sigma, phase_sigma_rad
 class AbstractBalancedTile(AbstractTile):
     """A tile of balanced detectors. A subclass says how many terms a reading adds up and how much light each has."""
 
+    laser: eqx.AbstractVar[Laser]
     input_dac: eqx.AbstractVar[Dac]
     weight_dac: eqx.AbstractVar[Dac]
     receiver: eqx.AbstractVar[Receiver]
@@ -140,6 +142,7 @@ class AbstractBalancedTile(AbstractTile):
             noise=any(is_on(value) for value in noise),
             shot_noise=receiver.shot_noise,
             common_mode=is_on(self.die.common_mode_rms),
+            intensity_noise=not self.laser.is_noiseless,
         )
 
     @property
@@ -153,6 +156,7 @@ class AbstractBalancedTile(AbstractTile):
             Disturbance("weight converter", bits_in_words(self.weight_dac.bits), {"weight_dac.bits": "none"}),
             *self.operand_disturbances(),
             *reading_disturbances(self.input_dac, self.receiver, self.adc, self.die, self.photons_per_mac),
+            intensity_disturbance(self.laser),
         )
 
     def program(self, w: Float[Array, "*b k n"], cores: int = 1) -> Programmed:
@@ -173,7 +177,8 @@ class AbstractBalancedTile(AbstractTile):
                 'use engine="jax" or "auto".'
             )
         ratio = full_scale_code(self.weight_dac.bits) / full_scale_code(self.input_dac.bits)
-        shared = Shared(self.die.common_mode_rms * self.adc.full_scale_code)
+        bandwidth_hz = self.clock_hz / 2 / self.symbols_per_readout
+        shared = shared_disturbances(self.laser, self.adc, self.die, bandwidth_hz)
         settings = (self.readout, self.interference, ratio, shared)
         return _over_batch(x, programmed, key_data, settings, row_offset)
 

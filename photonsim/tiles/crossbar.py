@@ -24,8 +24,8 @@ from photonsim.events import PARTIAL_SUM_BITS, EventCounts
 from photonsim.tiles.base import AbstractTile, Disturbance
 from photonsim.tiles.die import Die, DieColumns
 from photonsim.tiles.engine import multiply
-from photonsim.tiles.partial_sums import Programmed, Readout, Shared, block_scales, encode, split_blocks
-from photonsim.tiles.readout import is_on, reading_disturbances, set_readout
+from photonsim.tiles.partial_sums import Programmed, Readout, block_scales, encode, split_blocks
+from photonsim.tiles.readout import intensity_disturbance, is_on, reading_disturbances, set_readout, shared_disturbances
 from photonsim.units import ELEMENTARY_CHARGE_C, ratio_from_db
 
 
@@ -111,6 +111,7 @@ class Crossbar(AbstractTile):
             noise=self._has_background or is_on(self.adc.noise_rms),
             shot_noise=self.receiver.shot_noise,
             common_mode=is_on(self.die.common_mode_rms),
+            intensity_noise=not self.laser.is_noiseless,
         )
 
     @property
@@ -131,7 +132,8 @@ class Crossbar(AbstractTile):
     def disturbances(self) -> tuple[Disturbance, ...]:
         """See `AbstractTile.disturbances`."""
         inputs, *reading = reading_disturbances(self.input_dac, self.receiver, self.adc, self.die, self.photons_per_mac)
-        return (inputs, Disturbance("weight levels", bits_in_words(self.cell.bits), {"cell.bits": "none"}), *reading)
+        levels = Disturbance("weight levels", bits_in_words(self.cell.bits), {"cell.bits": "none"})
+        return (inputs, levels, *reading, intensity_disturbance(self.laser))
 
     # Numbers
 
@@ -171,7 +173,7 @@ class Crossbar(AbstractTile):
 
     def matmul(self, x, programmed, key_data, engine="auto", row_offset=0):
         """See `AbstractTile.matmul`; `engine` is `"jax"` (the definition), `"numba"` (its fast twin) or `"auto"`."""
-        shared = Shared(self.die.common_mode_rms * self.adc.full_scale_code)
+        shared = shared_disturbances(self.laser, self.adc, self.die, self.clock_hz / 2)
         return multiply(x, programmed, self.readout, shared, key_data, row_offset, engine)
 
     # The bill

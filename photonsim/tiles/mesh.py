@@ -45,8 +45,8 @@ from photonsim.events import PARTIAL_SUM_BITS, EventCounts
 from photonsim.tiles.base import AbstractTile, Disturbance
 from photonsim.tiles.die import Die
 from photonsim.tiles.engine import multiply
-from photonsim.tiles.partial_sums import SMALLEST_SCALE, Programmed, Readout, Shared, split_blocks
-from photonsim.tiles.readout import is_on, reading_disturbances, set_readout
+from photonsim.tiles.partial_sums import SMALLEST_SCALE, Programmed, Readout, split_blocks
+from photonsim.tiles.readout import intensity_disturbance, is_on, reading_disturbances, set_readout, shared_disturbances
 from photonsim.units import ratio_from_db
 
 
@@ -161,6 +161,7 @@ class Mesh(AbstractTile):
             noise=receiver.shot_noise or any(is_on(value) for value in noise),
             shot_noise=False,
             common_mode=is_on(self.die.common_mode_rms),
+            intensity_noise=not self.laser.is_noiseless,
         )
 
     @property
@@ -189,6 +190,7 @@ class Mesh(AbstractTile):
             Disturbance("thermal crosstalk", f"{shifter.crosstalk:g}", {"phase_shifter.crosstalk": 0.0}),
             Disturbance("splitters and paths", f"{self.splitter_sigma_rad:.2e} rad", unequal | paths),
             *reading_disturbances(self.input_dac, self.receiver, self.adc, self.die, self.photons_per_mac),
+            intensity_disturbance(self.laser),
         )
 
     # Numbers
@@ -206,7 +208,7 @@ class Mesh(AbstractTile):
 
     def matmul(self, x, programmed, key_data, engine="auto", row_offset=0):
         """See `AbstractTile.matmul`; `engine` is `"jax"` (the definition), `"numba"` (its fast twin) or `"auto"`."""
-        shared = Shared(self.die.common_mode_rms * self.adc.full_scale_code)
+        shared = shared_disturbances(self.laser, self.adc, self.die, self.clock_hz / 2)
         return multiply(x, programmed, self.readout, shared, key_data, row_offset, engine)
 
     # The bill

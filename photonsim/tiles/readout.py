@@ -4,10 +4,11 @@ from jax import numpy as jnp
 from jaxtyping import Array, Float
 
 from photonsim.converters import Adc, Dac, bits_in_words
+from photonsim.devices.laser import NOISELESS_RIN_DB_PER_HZ, Laser
 from photonsim.devices.receiver import Receiver
 from photonsim.tiles.base import Disturbance
 from photonsim.tiles.die import Die, DieColumns
-from photonsim.tiles.partial_sums import Programmed
+from photonsim.tiles.partial_sums import Programmed, Shared
 
 
 def is_on(value) -> bool:
@@ -46,6 +47,17 @@ def set_readout(
         shot_variance=shot_variance * gain**2 / per_product,
         scale=scales / (codes_per_unit * die.known_gain(columns.gain)),
     )
+
+
+def shared_disturbances(laser: Laser, adc: Adc, die: Die, bandwidth_hz) -> Shared:
+    """What disturbs all columns of a tile alike: the common mode, and the laser's tremor in a reading's bandwidth."""
+    return Shared(die.common_mode_rms * adc.full_scale_code, laser.intensity_rms(bandwidth_hz))
+
+
+def intensity_disturbance(laser: Laser) -> Disturbance:
+    """The laser's intensity noise, which multiplies every reading of a tile."""
+    setting = "noiseless laser" if laser.is_noiseless else f"{laser.rin_db_per_hz:g} dB/Hz"
+    return Disturbance("laser intensity noise", setting, {"laser.rin_db_per_hz": NOISELESS_RIN_DB_PER_HZ})
 
 
 def reading_disturbances(

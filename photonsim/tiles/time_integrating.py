@@ -25,8 +25,8 @@ from photonsim.tiles.base import AbstractTile, Disturbance
 from photonsim.tiles.die import Die, DieColumns
 from photonsim.tiles.engine import multiply
 from photonsim.tiles.live_operands import live_events
-from photonsim.tiles.partial_sums import Programmed, Readout, Shared, block_scales, encode, split_blocks
-from photonsim.tiles.readout import is_on, reading_disturbances, set_readout
+from photonsim.tiles.partial_sums import Programmed, Readout, block_scales, encode, split_blocks
+from photonsim.tiles.readout import intensity_disturbance, is_on, reading_disturbances, set_readout, shared_disturbances
 from photonsim.units import ELEMENTARY_CHARGE_C, ratio_from_db
 
 
@@ -94,6 +94,7 @@ class TimeIntegrating(AbstractTile):
             noise=any(is_on(value) for value in noise),
             shot_noise=receiver.shot_noise,
             common_mode=is_on(self.die.common_mode_rms),
+            intensity_noise=not self.laser.is_noiseless,
         )
 
     @property
@@ -116,6 +117,7 @@ class TimeIntegrating(AbstractTile):
         return (
             Disturbance("weight converter", bits_in_words(self.weight_dac.bits), {"weight_dac.bits": "none"}),
             *reading_disturbances(self.input_dac, self.receiver, self.adc, self.die, self.photons_per_mac),
+            intensity_disturbance(self.laser),
         )
 
     def program(self, w: Float[Array, "*b k n"], cores: int = 1) -> Programmed:
@@ -151,7 +153,7 @@ class TimeIntegrating(AbstractTile):
 
     def matmul(self, x, programmed, key_data, engine="auto", row_offset=0):
         """See `AbstractTile.matmul`: the crossbar's definition and kernel, with time in place of rows."""
-        shared = Shared(self.die.common_mode_rms * self.adc.full_scale_code)
+        shared = shared_disturbances(self.laser, self.adc, self.die, self.clock_hz / 2 / self.integration_steps)
         return multiply(x, programmed, self.readout, shared, key_data, row_offset, engine)
 
     def events(self, batch: int, m: int, k: int, n: int) -> EventCounts:
