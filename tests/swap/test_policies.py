@@ -146,7 +146,8 @@ def test_noise_on_a_router_flips_its_choice_in_proportion(experts):
     noise the slope is known to about 0.13 / ln 8 = 0.06, and saturation bends it down.
     """
     sigmas = np.array([0.01, 0.02, 0.04, 0.08])
-    shares, errors = zip(*(flips(*experts, sigma) for sigma in sigmas), strict=True)
+    params, x = experts
+    shares, errors = zip(*(flips(params, x, sigma) for sigma in sigmas), strict=True)
     slope = np.polyfit(np.log(sigmas), np.log(shares), 1)[0]
     assert slope == pytest.approx(1.0, abs=0.2)
     assert all(np.diff(errors) > 0)
