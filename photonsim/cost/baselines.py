@@ -168,7 +168,7 @@ def _product_steps(workload: Workload, macs_per_s, bandwidth_bits_per_s) -> list
         Step(
             product.name,
             digital_s=float(macs(product)) / macs_per_s,
-            dram_s=float(workload.storage.weights_in(product)) / bandwidth_bits_per_s,
+            dram_s=float(workload.weights_from_dram(product)) / bandwidth_bits_per_s,
         )
         for product in workload.products
     ]

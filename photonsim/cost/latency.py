@@ -104,7 +104,7 @@ def latency(chip: Chip, workload: Workload) -> Latency:
 
 def product_step(chip: Chip, product: MatrixProduct, workload: Workload) -> Step:
     """The roofline of one product, all its trips together."""
-    dram_s = float(workload.storage.weights_in(product)) / chip.memory.dram_bandwidth_bits_per_s
+    dram_s = float(workload.weights_from_dram(product)) / chip.memory.dram_bandwidth_bits_per_s
     if not product.on_chip:
         return Step(product.name, dram_s=dram_s, digital_s=float(macs(product)) / chip.digital.macs_per_s)
     events = chip.events(product.batch, product.m, product.k, product.n)

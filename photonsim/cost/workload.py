@@ -5,27 +5,15 @@ baseline are given the same `Workload`: the same products, the same vector opera
 
 **Phases.** A pass runs `tokens` new tokens of each of `sequences` independent texts against `past` tokens already in
 the KV cache. Prefill is `past = 0` with many tokens at once; decode is one new token against a long past. A pass reads
-every weight from DRAM *once*, whatever the number of tokens: prefill spreads that over `sequences * tokens` tokens,
-decode over `sequences` only, which is why decode at batch 1 is bound by memory on every machine.
+every weight that it uses from DRAM *once*, whatever the number of tokens: prefill spreads that over
+`sequences * tokens` tokens, decode over `sequences` only, which is why decode at batch 1 is bound by memory on every
+machine.
 
-**Operations of the vector unit.** One operation is one addition, multiplication, comparison or table look-up on one
-element. The functions cost, in such operations (our counting rules; an implementation may need fewer or more):
-
-    exp          8   range reduction 2, polynomial of degree 5 by Horner's rule 5, exponent insertion 1
-    1/x, 1/√x    8   first guess 2, two Newton steps of 3
-    softmax      per score: scale, mask, maximum, subtraction, exp, sum, multiplication = 14; per row one 1/x
-    RMSNorm      per element: square, sum, two multiplications = 4; per row 2 and one 1/√x
-    rotary       per element of q and k: 3 (a pair takes four multiplications and two additions; cos and sin are tabled)
-    SwiGLU       per element: silu(g) = g / (1 + exp(-g)) takes 1 + 8 + 1 + 8 + 1, the product with up 1 = 20
-    residual     per element: 1, twice a layer
-    read-out     per logit: maximum, subtraction, exp, sum = 11; per row one logarithm, counted as an exp
-
-**DRAM.** Weights once per pass. Keys and values are written once and read once per layer and pass. The residual stream
-leaves the chip and returns once per layer; everything else of a layer stays in SRAM, attention scores included
-(as in FlashAttention, Dao et al. 2022). Logits are consumed where they are made. An embedding row is read per token.
+**What stays on the chip.** On-chip SRAM keeps what fits into it as a whole, in this order: the residual stream, the
+weights, the KV cache (`kept_in_sram`). What it keeps costs no DRAM traffic.
 """
 
-from collections.abc import Mapping
+import dataclasses
 from typing import Protocol
 
 import equinox as eqx
@@ -35,15 +23,6 @@ from photonsim.errors import PhotonsimError, check_choice, check_count
 WEIGHT = "weight"  # activations times stored weights
 ACTIVATION = "activation"  # activations times activations, such as QKᵀ and AV
 KINDS = (WEIGHT, ACTIVATION)
-
-EXP_OPERATIONS = 8
-RECIPROCAL_OPERATIONS = 8
-SOFTMAX_OPERATIONS = 6 + EXP_OPERATIONS  # per score
-RMSNORM_OPERATIONS = 4  # per element
-RMSNORM_ROW_OPERATIONS = 2 + RECIPROCAL_OPERATIONS
-ROTARY_OPERATIONS = 3  # per element
-SWIGLU_OPERATIONS = 4 + EXP_OPERATIONS + RECIPROCAL_OPERATIONS  # per element
-READOUT_OPERATIONS = 3 + EXP_OPERATIONS  # per logit
 
 
 class MatrixProduct(Protocol):
@@ -123,15 +102,20 @@ class VectorWork(eqx.Module):
 
 
 class Traffic(eqx.Module):
-    """Bits to and from DRAM in one pass, beside the weights."""
+    """Bits to and from DRAM in one pass, beside the weights; `held_bits` are what must be kept to avoid them."""
 
     name: str = eqx.field(static=True)
     read_bits: int = eqx.field(static=True)
     write_bits: int = eqx.field(static=True)
+    held_bits: int = eqx.field(static=True)
 
 
 class Workload(eqx.Module):
-    """One forward pass. `tokens` are the new ones of all sequences: what a price per token is divided by."""
+    """One forward pass. `tokens` are the new ones of all sequences: what a price per token is divided by.
+
+    - `parameters`: of the whole model, whether this pass uses them or not; 0 where only the products are known.
+    - `weights_kept`: whether the weights are on the chip already and none come from DRAM.
+    """
 
     phase: str = eqx.field(static=True)
     tokens: int = eqx.field(static=True)
@@ -139,6 +123,8 @@ class Workload(eqx.Module):
     vector: tuple[VectorWork, ...]
     traffic: tuple[Traffic, ...]
     storage: Storage
+    parameters: int = eqx.field(static=True, default=0)
+    weights_kept: bool = eqx.field(static=True, default=False)
 
     def __check_init__(self):
         check_count("workload.tokens", self.tokens)
@@ -153,10 +139,14 @@ class Workload(eqx.Module):
         """Operations of the vector unit."""
         return sum(work.operations for work in self.vector)
 
+    def weights_from_dram(self, product: MatrixProduct) -> int:
+        """Bits of weights that a product reads from DRAM."""
+        return 0 if self.weights_kept else self.storage.weights_in(product)
+
     @property
     def weight_bits(self) -> int:
         """Bits of weights read from DRAM."""
-        return sum(self.storage.weights_in(product) for product in self.products)
+        return sum(self.weights_from_dram(product) for product in self.products)
 
     @property
     def dram_read_bits(self) -> int:
@@ -169,35 +159,64 @@ class Workload(eqx.Module):
         return sum(stream.write_bits for stream in self.traffic)
 
     @property
-    def resident_bits(self) -> int:
-        """Bits that DRAM holds during the pass: the weights, and of every stream the larger of what goes in or out.
+    def model_bits(self) -> int:
+        """Bits of all weights, those of experts that no token meets included."""
+        return max(
+            self.parameters * self.storage.weight_bits,
+            sum(self.storage.weights_in(product) for product in self.products),
+        )
 
-        Low by the rows of an untied embedding table that the pass does not touch.
-        """
-        return self.weight_bits + sum(max(stream.read_bits, stream.write_bits) for stream in self.traffic)
+    @property
+    def resident_bits(self) -> int:
+        """Bits that memory holds during the pass: the weights, the KV cache, the residual stream."""
+        return self.model_bits + sum(stream.held_bits for stream in self.traffic)
+
+
+def kept_in_sram(workload: Workload, capacity_bits: float) -> Workload:
+    """The workload without the DRAM traffic that on-chip SRAM saves; see the module's header for the order."""
+    if not isinstance(capacity_bits, int | float):
+        return workload  # a traced capacity decides nothing
+    kept, weights_kept, room = [], workload.weights_kept, capacity_bits
+    caches = [stream for stream in workload.traffic if stream.name == "KV cache"]
+    for stream in [stream for stream in workload.traffic if stream not in caches]:
+        if 0 < stream.held_bits <= room:
+            room -= stream.held_bits
+        else:
+            kept.append(stream)
+    if not weights_kept and workload.model_bits <= room:
+        weights_kept, room = True, room - workload.model_bits
+    kept += [cache for cache in caches if cache.held_bits > room]
+    return dataclasses.replace(workload, traffic=tuple(kept), weights_kept=weights_kept)
 
 
 def check_capacity(name: str, workload: Workload, capacity_bits: float) -> None:
-    """Refuse a pass that does not fit the DRAM of the hardware `name`; a traced capacity is let through."""
-    if isinstance(capacity_bits, int | float) and workload.resident_bits > capacity_bits:
+    """Refuse a pass that does not fit the memory of the hardware `name`; a traced capacity is let through."""
+    needed = workload.resident_bits
+    if isinstance(capacity_bits, int | float) and needed > capacity_bits:
         raise PhotonsimError(
-            f"The pass needs {workload.resident_bits / 8e9:.4g} GB of DRAM and {name} has only "
-            f"{capacity_bits / 8e9:.4g} GB: store the model in fewer bits, shorten the context, or raise the capacity."
+            f"The pass needs {needed / 8e9:.4g} GB of DRAM and {name} has only {capacity_bits / 8e9:.4g} GB, "
+            f"{(needed - capacity_bits) / 8e9:.4g} GB too little: take {-(-needed // int(capacity_bits))} chips, "
+            "store the model in fewer bits, or shorten the context or the batch."
         )
 
 
 class ForwardPass(eqx.Module):
-    """`tokens` new tokens in each of `sequences` texts, after `past` tokens that are already in the KV cache."""
+    """`tokens` new tokens in each of `sequences` texts, after `past` tokens that are already in the KV cache.
+
+    `source`: tokens that the encoder of each reads, in a model that has one and leaves their number open.
+    """
 
     sequences: int = eqx.field(static=True)
     tokens: int = eqx.field(static=True)
     past: int = eqx.field(static=True, default=0)
+    source: int = eqx.field(static=True, default=0)
 
     def __check_init__(self):
         check_count("sequences", self.sequences)
         check_count("tokens", self.tokens)
-        if self.past:
-            check_count("past", self.past)
+        for name in ("past", "source"):
+            if getattr(self, name):
+                check_count(name, getattr(self, name))
 
     @property
     def phase(self) -> str:
@@ -213,102 +232,3 @@ class ForwardPass(eqx.Module):
     def length(self) -> int:
         """Tokens that attention looks at: the past and the new ones. The causal half of the square is not skipped."""
         return self.past + self.tokens
-
-
-CONFIG_KEYS = {
-    "vocab": "vocab_size",
-    "hidden": "hidden_size",
-    "layers": "num_hidden_layers",
-    "heads": "num_attention_heads",
-    "intermediate": "intermediate_size",
-}
-
-
-class DecoderShape(eqx.Module):
-    """Shape of a Llama-family decoder: RMSNorm, rotary embedding, grouped-query attention, SwiGLU, one head matrix."""
-
-    vocab: int = eqx.field(static=True)
-    hidden: int = eqx.field(static=True)
-    layers: int = eqx.field(static=True)
-    heads: int = eqx.field(static=True)
-    kv_heads: int = eqx.field(static=True)
-    head_dim: int = eqx.field(static=True)
-    intermediate: int = eqx.field(static=True)
-
-    def __check_init__(self):
-        for name in ("vocab", "hidden", "layers", "heads", "kv_heads", "head_dim", "intermediate"):
-            check_count(name, getattr(self, name))
-
-    @classmethod
-    def from_config(cls, config: Mapping) -> "DecoderShape":
-        """From the `config.json` of a Hugging Face model of the family."""
-        missing = [key for key in CONFIG_KEYS.values() if config.get(key) is None]
-        if missing:
-            raise PhotonsimError(
-                f"The model's config lacks {', '.join(missing)}: add what a decoder cannot do without."
-            )
-        sizes = {name: config[key] for name, key in CONFIG_KEYS.items()}
-        kv_heads = config.get("num_key_value_heads") or sizes["heads"]
-        head_dim = config.get("head_dim") or sizes["hidden"] // sizes["heads"]
-        return cls(**sizes, kv_heads=kv_heads, head_dim=head_dim)
-
-
-def decoder_products(shape: DecoderShape, run: ForwardPass) -> tuple[Product, ...]:
-    """The matrix products of a pass; those of all layers together, since they are alike."""
-    attention, grouped = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
-    weights = {
-        "q_proj": (shape.hidden, attention),
-        "k_proj": (shape.hidden, grouped),
-        "v_proj": (shape.hidden, grouped),
-        "o_proj": (attention, shape.hidden),
-        "gate_proj": (shape.hidden, shape.intermediate),
-        "up_proj": (shape.hidden, shape.intermediate),
-        "down_proj": (shape.intermediate, shape.hidden),
-    }
-    layers = [Product(name, WEIGHT, 1, run.rows, k, n, shape.layers) for name, (k, n) in weights.items()]
-    maps = run.sequences * shape.heads
-    scores = Product("attention QKᵀ", ACTIVATION, maps, run.tokens, shape.head_dim, run.length, shape.layers)
-    mixing = Product("attention AV", ACTIVATION, maps, run.tokens, run.length, shape.head_dim, shape.layers)
-    head = Product("lm_head", WEIGHT, 1, run.rows, shape.hidden, shape.vocab)
-    return (*layers, scores, mixing, head)
-
-
-def decoder_vector_work(shape: DecoderShape, run: ForwardPass) -> tuple[VectorWork, ...]:
-    """What the vector unit does in a pass, by the rules of the header. Every new token's logits are read out."""
-    rows, layers = run.rows, shape.layers
-    softmax_rows = run.sequences * shape.heads * run.tokens
-    rotated = rows * (shape.heads + shape.kv_heads) * shape.head_dim
-    norm = RMSNORM_OPERATIONS * shape.hidden + RMSNORM_ROW_OPERATIONS
-    softmax = softmax_rows * (SOFTMAX_OPERATIONS * run.length + RECIPROCAL_OPERATIONS)
-    return (
-        VectorWork("softmax", layers * softmax),
-        VectorWork("RMSNorm", (2 * layers + 1) * rows * norm),
-        VectorWork("rotary embedding", layers * rotated * ROTARY_OPERATIONS),
-        VectorWork("SwiGLU", layers * rows * shape.intermediate * SWIGLU_OPERATIONS),
-        VectorWork("residual", layers * 2 * rows * shape.hidden),
-        VectorWork("read-out", rows * (shape.vocab * READOUT_OPERATIONS + EXP_OPERATIONS)),
-    )
-
-
-def decoder_traffic(shape: DecoderShape, run: ForwardPass, storage: Storage) -> tuple[Traffic, ...]:
-    """DRAM traffic of a pass beside the weights of its products, by the rules of the module's header."""
-    cached_per_token = shape.layers * 2 * shape.kv_heads * shape.head_dim * storage.kv_bits
-    residual = shape.layers * run.rows * shape.hidden * storage.activation_bits
-    return (
-        Traffic("KV cache", run.sequences * run.length * cached_per_token, run.rows * cached_per_token),
-        Traffic("residual stream", residual, residual),
-        Traffic("embedding rows", run.rows * shape.hidden * storage.weight_bits, 0),
-    )
-
-
-def decoder_workload(
-    shape: DecoderShape,
-    run: ForwardPass,
-    storage: Storage | None = None,
-    products: tuple[MatrixProduct, ...] | None = None,
-) -> Workload:
-    """A pass of a decoder; `products` replaces the list made from the shape, for instance by one measured in a run."""
-    storage = Storage() if storage is None else storage
-    products = decoder_products(shape, run) if products is None else tuple(products)
-    vector, traffic = decoder_vector_work(shape, run), decoder_traffic(shape, run, storage)
-    return Workload(run.phase, run.rows, products, vector, traffic, storage)

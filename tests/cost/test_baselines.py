@@ -5,14 +5,24 @@ from dataclasses import replace
 import pytest
 
 from photonsim.chip import load_chip
-from photonsim.cost import DecoderShape, ForwardPass, Product, Storage, Workload, assumed, baselines, decoder_workload
+from photonsim.cost import ForwardPass, Product, Storage, Workload, architecture, assumed, baselines, forward
 from photonsim.cost.baselines import RUN_BASELINES, Board, ComputeFloor
-from photonsim.cost.workload import decoder_products
+from photonsim.cost.forward import stack_products
 from photonsim.errors import PhotonsimError
 
 ENVISE = load_chip("lightmatter-envise-2025")
 H100, FLOOR = baselines()["h100-int8"], baselines()["nvidia-5nm-int4"]
-SHAPE = DecoderShape(vocab=500, hidden=96, layers=3, heads=6, kv_heads=2, head_dim=16, intermediate=200)
+SHAPE = architecture(
+    {
+        "vocab_size": 500,
+        "hidden_size": 96,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 6,
+        "num_key_value_heads": 2,
+        "head_dim": 16,
+        "intermediate_size": 200,
+    }
+)
 LARGE = Workload("prefill", 1, (Product("square", "weight", 1, 8192, 8192, 8192),), (), (), Storage())
 
 
@@ -77,14 +87,14 @@ def test_realised_energy_of_a_board_is_its_peak_energy_over_the_utilisation():
 
 
 def test_decode_on_a_board_costs_its_power_times_the_reading_of_the_weights():
-    workload = decoder_workload(SHAPE, ForwardPass(1, 1, past=10))
+    workload = forward(SHAPE, ForwardPass(1, 1, past=10))
     weights_s = workload.weight_bits / 26.8e12
     assert H100.latency(ENVISE, workload).bound_by == "DRAM"
     assert H100.energy(ENVISE, workload).total_j > 700 * weights_s
 
 
 def test_the_floor_takes_21_femtojoules_per_mac_and_the_memory_of_the_chip_beside_it():
-    workload = decoder_workload(SHAPE, ForwardPass(1, 64))
+    workload = forward(SHAPE, ForwardPass(1, 64))
     bill = FLOOR.energy(ENVISE, workload)
     bits = workload.dram_read_bits + workload.dram_write_bits
     assert bill.component_j("digital products") == pytest.approx(0.021e-12 * workload.macs, rel=0.01)
@@ -101,8 +111,8 @@ def test_the_floor_runs_at_the_peak_rate_of_the_chip():
 
 
 def test_baselines_do_not_care_what_the_photonic_chip_left_digital():
-    workload = decoder_workload(SHAPE, ForwardPass(1, 64))
-    products = tuple(replace(product, on_chip=False) for product in decoder_products(SHAPE, ForwardPass(1, 64)))
+    workload = forward(SHAPE, ForwardPass(1, 64))
+    products = tuple(replace(product, on_chip=False) for product in stack_products(SHAPE.main, ForwardPass(1, 64)))
     digital = replace(workload, products=products)
     for baseline in baselines().values():
         assert baseline.energy(ENVISE, workload).total_j == baseline.energy(ENVISE, digital).total_j

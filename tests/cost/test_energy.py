@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from photonsim.chip import load_chip
 from photonsim.cost import (
-    DecoderShape,
     ForwardPass,
     Product,
+    architecture,
     assumed,
-    decoder_workload,
     energy,
     explain,
+    forward,
     peak_bill,
     peak_power_w,
     peak_tops,
@@ -31,8 +31,18 @@ from photonsim.errors import PhotonsimError
 from photonsim.events import EventCounts
 from photonsim.tiles import Crossbar
 
-SHAPE = DecoderShape(vocab=500, hidden=96, layers=3, heads=6, kv_heads=2, head_dim=16, intermediate=200)
-WORKLOAD = decoder_workload(SHAPE, ForwardPass(sequences=2, tokens=64))
+SHAPE = architecture(
+    {
+        "vocab_size": 500,
+        "hidden_size": 96,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 6,
+        "num_key_value_heads": 2,
+        "head_dim": 16,
+        "intermediate_size": 200,
+    }
+)
+WORKLOAD = forward(SHAPE, ForwardPass(sequences=2, tokens=64))
 ENVISE = load_chip("lightmatter-envise-2025")
 TILE = cast(Crossbar, ENVISE.tile)
 

@@ -12,25 +12,36 @@ from hypothesis import strategies as st
 
 from photonsim.chip import load_chip
 from photonsim.cost import (
-    DecoderShape,
     ForwardPass,
     Product,
     Storage,
     Workload,
+    architecture,
     baselines,
-    decoder_workload,
     energy,
+    forward,
     latency,
 )
+from photonsim.cost.forward import stack_products
 from photonsim.cost.latency import DIGITAL, DRAM, OPTICS, RELOAD, VECTOR, Step, tile_reload
 from photonsim.cost.tariff import tile_powers
-from photonsim.cost.workload import VectorWork, decoder_products
+from photonsim.cost.workload import VectorWork
 from photonsim.errors import PhotonsimError
 from photonsim.tiles import Crossbar
 
 ENVISE = load_chip("lightmatter-envise-2025")
 TILE = cast(Crossbar, ENVISE.tile)
-SHAPE = DecoderShape(vocab=500, hidden=96, layers=3, heads=6, kv_heads=2, head_dim=16, intermediate=200)
+SHAPE = architecture(
+    {
+        "vocab_size": 500,
+        "hidden_size": 96,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 6,
+        "num_key_value_heads": 2,
+        "head_dim": 16,
+        "intermediate_size": 200,
+    }
+)
 
 
 def only(*products, vector=()):
@@ -88,7 +99,7 @@ def test_the_part_that_sets_the_pace_is_named(step, bound):
 
 def test_decode_at_batch_one_is_bound_by_memory():
     ideal = load_chip("ideal")
-    assert latency(ideal, decoder_workload(SHAPE, ForwardPass(1, 1, past=100))).bound_by == DRAM
+    assert latency(ideal, forward(SHAPE, ForwardPass(1, 1, past=100))).bound_by == DRAM
 
 
 def test_a_product_left_digital_runs_at_the_digital_rate():
@@ -106,13 +117,13 @@ def test_steps_add_up_and_vector_work_comes_last():
 
 
 def test_the_bill_lasts_as_long_as_the_pass():
-    workload = decoder_workload(SHAPE, ForwardPass(1, 32))
+    workload = forward(SHAPE, ForwardPass(1, 32))
     assert energy(ENVISE, workload).seconds == latency(ENVISE, workload).seconds
 
 
 def test_gradient_of_the_time_with_respect_to_the_clock_is_that_of_the_optical_part():
     """`d/df (cycles / f + reload) = -cycles / f²`: the rest does not move."""
-    workload = decoder_workload(SHAPE, ForwardPass(1, 256))
+    workload = forward(SHAPE, ForwardPass(1, 256))
     workload = replace(workload, traffic=())
 
     def seconds(clock_hz):
@@ -133,12 +144,20 @@ LEAVES = [
 @pytest.mark.parametrize("leaf", LEAVES)
 def test_a_model_of_405_billion_parameters_is_priced_and_differentiated(leaf):
     """Its counts exceed 2^31 by far, in every rate that they are divided by: seconds cannot grow with any rate."""
-    shape = DecoderShape(
-        vocab=128256, hidden=16384, layers=126, heads=128, kv_heads=8, head_dim=128, intermediate=53248
+    shape = architecture(
+        {
+            "vocab_size": 128256,
+            "hidden_size": 16384,
+            "num_hidden_layers": 126,
+            "num_attention_heads": 128,
+            "num_key_value_heads": 8,
+            "head_dim": 128,
+            "intermediate_size": 53248,
+        }
     )
     head = Product("lm_head", "weight", 1, 8192, 16384, 128256, on_chip=False)
     run = ForwardPass(8, 1024)
-    workload = decoder_workload(shape, run, products=(*decoder_products(shape, run)[:-1], head))
+    workload = forward(shape, run, products=(*stack_products(shape.main, run)[:-1], head))
     chip = load_chip("neurophos-t100")
     slope = jax.grad(lambda rate: latency(eqx.tree_at(leaf, chip, rate), workload).seconds)(leaf(chip))
     assert math.isfinite(slope)
