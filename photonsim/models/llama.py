@@ -1,4 +1,5 @@
-"""The Llama family of decoders (Touvron et al., arXiv 2302.13971 and 2307.09288) in plain JAX.
+"""The Llama family of decoders (Touvron et al., arXiv 2302.13971 and 2307.09288) in plain JAX, with its relatives:
+Mistral, Qwen2 (biases of Q, K and V), Qwen3 (norms of Q and K), Mixtral and Qwen's mixtures of experts.
 
 A token becomes a vector of `hidden_size`, the residual stream. Each layer adds to it twice: what attention gathers from
 earlier positions, and what a gated feed-forward network makes of the position itself. Both read the stream through an
@@ -13,20 +14,22 @@ and in its layout, (out, in), because a matrix product is called after the weigh
 it. Layers are unrolled, so that each product has its own name. Everything is computed in float32, products included: a
 GPU would otherwise drop to TF32, and the digital reference must not carry rounding of its own.
 
-Left out: attention and MLP biases, rotary scaling (`rope_scaling`), dropout, and a key-value cache.
+Left out: biases of the output projection and the MLP, rotary scaling (`rope_scaling`), sliding windows, dropout, and a
+key-value cache.
 """
 
 import dataclasses
 import math
-from collections.abc import Mapping
 
 import jax
 from jax import numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from photonsim.errors import PhotonsimError
+from photonsim.models.config import check_context, check_fields
+from photonsim.models.experts import expert_shapes, mixture
+from photonsim.models.layers import Params, causal_mask, gated, linear, rms_norm, split_heads
 
-Params = Mapping[str, Array]
 Rotation = tuple[Float[Array, "length d"], Float[Array, "length d"]]  # cosines and sines
 
 
@@ -45,18 +48,20 @@ class LlamaConfig:
     rope_theta: float = 10_000.0
     rms_norm_eps: float = 1e-5
     tie_word_embeddings: bool = False
+    qkv_bias: bool = False
+    qk_norm: bool = False
+    num_experts: int = 0  # 0: one MLP of intermediate_size in each layer
+    num_experts_per_tok: int = 0
+    expert_size: int = 0
+    shared_expert_size: int = 0
+    norm_topk_prob: bool = True
 
     def __post_init__(self):
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if field.type is int and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-                raise PhotonsimError(f"LlamaConfig({field.name}={value!r}): give a whole number of at least 1.")
-            if field.type is float and not (isinstance(value, int | float) and 0 < value < math.inf):
-                raise PhotonsimError(f"LlamaConfig({field.name}={value!r}): give a positive, finite number.")
-        if self.num_attention_heads % self.num_key_value_heads:
+        check_fields(self, divisible=("num_attention_heads", "num_key_value_heads"))
+        if self.num_experts and not 1 <= self.num_experts_per_tok <= self.num_experts:
             raise PhotonsimError(
-                f"{self.num_attention_heads} attention heads cannot share {self.num_key_value_heads} key-value heads "
-                "equally: make num_attention_heads a multiple of num_key_value_heads."
+                f"LlamaConfig(num_experts_per_tok={self.num_experts_per_tok}): choose from 1 to all "
+                f"{self.num_experts} experts."
             )
         if self.head_dim % 2:
             raise PhotonsimError(f"head_dim = {self.head_dim}: rotary embedding turns pairs, so it must be even.")
@@ -72,17 +77,23 @@ def parameter_shapes(config: LlamaConfig) -> dict[str, tuple[int, ...]]:
     hidden, wide = config.hidden_size, config.intermediate_size
     queries = config.num_attention_heads * config.head_dim
     keys = config.num_key_value_heads * config.head_dim
-    layer = {
+    layer: dict[str, tuple[int, ...]] = {
         "input_layernorm.weight": (hidden,),
         "self_attn.q_proj.weight": (queries, hidden),
         "self_attn.k_proj.weight": (keys, hidden),
         "self_attn.v_proj.weight": (keys, hidden),
         "self_attn.o_proj.weight": (hidden, queries),
         "post_attention_layernorm.weight": (hidden,),
-        "mlp.gate_proj.weight": (wide, hidden),
-        "mlp.up_proj.weight": (wide, hidden),
-        "mlp.down_proj.weight": (hidden, wide),
     }
+    if config.qkv_bias:
+        layer |= {f"self_attn.{name}_proj.bias": (size,) for name, size in (("q", queries), ("k", keys), ("v", keys))}
+    if config.qk_norm:
+        layer |= {f"self_attn.{name}_norm.weight": (config.head_dim,) for name in ("q", "k")}
+    if config.num_experts:
+        layer |= expert_shapes("mlp.", config.num_experts, hidden, config.expert_size, config.shared_expert_size)
+    else:
+        layer |= {f"mlp.{name}_proj.weight": (wide, hidden) for name in ("gate", "up")}
+        layer["mlp.down_proj.weight"] = (hidden, wide)
     shapes: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (config.vocab_size, hidden)}
     for i in range(config.num_hidden_layers):
         shapes |= {f"model.layers.{i}.{name}": shape for name, shape in layer.items()}
@@ -101,28 +112,38 @@ def llama(
     Token ids must lie in the vocabulary: inside `jax.jit` their values cannot be checked, and XLA clamps those outside.
     Raises `PhotonsimError` for tokens that are not (batch, length) or longer than `max_position_embeddings`.
     """
-    if tokens.ndim != 2 or not 1 <= tokens.shape[1] <= config.max_position_embeddings:
-        raise PhotonsimError(
-            f"tokens of shape {tokens.shape}: this model takes (batch, length) with a length from 1 to "
-            f"{config.max_position_embeddings} (its max_position_embeddings)."
-        )
+    check_context(tokens, config.max_position_embeddings, "max_position_embeddings")
     rotation = rotary_tables(jnp.arange(tokens.shape[1]), config)
     visible = causal_mask(tokens.shape[1])
-    embedding = params["model.embed_tokens.weight"]
-    x = embedding[tokens]
+    x = params["model.embed_tokens.weight"][tokens]
     for i in range(config.num_hidden_layers):
-        prefix = f"model.layers.{i}."
-        attention_input = rms_norm(x, params[prefix + "input_layernorm.weight"], config.rms_norm_eps)
-        x = x + attention(params, prefix + "self_attn.", attention_input, rotation, visible, config)
-        mlp_input = rms_norm(x, params[prefix + "post_attention_layernorm.weight"], config.rms_norm_eps)
-        x = x + mlp(params, prefix + "mlp.", mlp_input)
-    head = embedding if config.tie_word_embeddings else params["lm_head.weight"]
-    return rms_norm(x, params["model.norm.weight"], config.rms_norm_eps) @ head.T
+        x = decoder_layer(params, f"model.layers.{i}.", x, rotation, visible, config)
+    return head(params, x, config)
 
 
-def rms_norm(x: Float[Array, "*b c"], weight: Float[Array, " c"], eps: float) -> Float[Array, "*b c"]:
-    """`x / sqrt(mean(x²) + eps) · weight` (Zhang and Sennrich, arXiv 1910.07467)."""
-    return x * jax.lax.rsqrt(jnp.mean(x * x, axis=-1, keepdims=True) + eps) * weight
+def decoder_layer(
+    params: Params,
+    layer: str,
+    x: Float[Array, "batch length hidden"],
+    rotation: Rotation,
+    visible: Bool[Array, "length length"],
+    config: LlamaConfig,
+) -> Float[Array, "batch length hidden"]:
+    """One layer of the decoder, whose parameters' names begin with `layer`."""
+    normed = rms_norm(x, params[layer + "input_layernorm.weight"], config.rms_norm_eps)
+    x = x + attention(params, layer + "self_attn.", normed, rotation, visible, config)
+    normed = rms_norm(x, params[layer + "post_attention_layernorm.weight"], config.rms_norm_eps)
+    if config.num_experts:
+        return x + mixture(params, layer + "mlp.", normed, config.num_experts_per_tok, config.norm_topk_prob)
+    return x + gated(params, layer + "mlp.", normed)
+
+
+def head(
+    params: Params, x: Float[Array, "batch length hidden"], config: LlamaConfig
+) -> Float[Array, "batch length vocab"]:
+    """Logits of the next token from the residual stream after the last layer."""
+    weight = params["model.embed_tokens.weight" if config.tie_word_embeddings else "lm_head.weight"]
+    return rms_norm(x, params["model.norm.weight"], config.rms_norm_eps) @ weight.T
 
 
 def rotary_tables(positions: Int[Array, " length"], config: LlamaConfig) -> Rotation:
@@ -144,12 +165,6 @@ def rotate(x: Float[Array, "*b length d"], rotation: Rotation) -> Float[Array, "
     return x * cos + jnp.concatenate([-second, first], axis=-1) * sin
 
 
-def causal_mask(length: int) -> Bool[Array, "t s"]:
-    """True where position t may look at position s: s ≤ t."""
-    positions = jnp.arange(length)
-    return positions[None, :] <= positions[:, None]
-
-
 def attention(
     params: Params,
     prefix: str,
@@ -165,9 +180,12 @@ def attention(
     """
     batch, length, _ = x.shape
     shared, group, dim = config.num_key_value_heads, config.group_size, config.head_dim
-    q = rotate(split_heads(x @ params[prefix + "q_proj.weight"].T, dim), rotation)
-    k = rotate(split_heads(x @ params[prefix + "k_proj.weight"].T, dim), rotation)
-    v = split_heads(x @ params[prefix + "v_proj.weight"].T, dim)
+    q, k, v = (split_heads(linear(params, f"{prefix}{name}_proj", x), dim) for name in "qkv")
+    if config.qk_norm:
+        q, k = (
+            rms_norm(y, params[f"{prefix}{name}_norm.weight"], config.rms_norm_eps) for name, y in (("q", q), ("k", k))
+        )
+    q, k = rotate(q, rotation), rotate(k, rotation)
 
     q = q.reshape(batch, shared, group * length, dim)
     scores = (q @ k.swapaxes(-1, -2)).reshape(batch, shared, group, length, length) / math.sqrt(dim)
@@ -176,14 +194,3 @@ def attention(
 
     heads = gathered.reshape(batch, config.num_attention_heads, length, dim)
     return heads.swapaxes(1, 2).reshape(batch, length, -1) @ params[prefix + "o_proj.weight"].T
-
-
-def split_heads(x: Float[Array, "batch length features"], head_dim: int) -> Float[Array, "batch heads length d"]:
-    """Cut the features into heads and bring the heads forward."""
-    return x.reshape(*x.shape[:2], -1, head_dim).swapaxes(1, 2)
-
-
-def mlp(params: Params, prefix: str, x: Float[Array, "batch length hidden"]) -> Float[Array, "batch length hidden"]:
-    """`(silu(x Wgᵀ) ⊙ x Wuᵀ) Wdᵀ`: the gated unit SwiGLU of Shazeer, arXiv 2002.05202."""
-    gate = jax.nn.silu(x @ params[prefix + "gate_proj.weight"].T)
-    return (gate * (x @ params[prefix + "up_proj.weight"].T)) @ params[prefix + "down_proj.weight"].T

@@ -8,64 +8,86 @@ from pathlib import Path
 import jax
 import numpy as np
 from jax import numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array
 from tokenizers import Tokenizer
 
 from photonsim.errors import PhotonsimError
-from photonsim.models.llama import LlamaConfig, Params, llama, parameter_shapes
+from photonsim.models.families import Config, Place, family_of
+from photonsim.models.layers import Params
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Model:
-    """A decoder ready to run. `digest_sha256` is that of the weight file, or of the shards one after another."""
+    """A model ready to run. `digest_sha256` is that of the weight file, or of the shards one after another."""
 
     name: str
-    config: LlamaConfig
+    config: Config
     params: dict[str, jax.Array]
-    tokenizer: Tokenizer
+    tokenizer: Tokenizer | None
     digest_sha256: str
 
-    def apply(self, params: Params, tokens: Int[Array, "batch length"]) -> Float[Array, "batch length vocab"]:
-        """Next-token logits. The parameters are an argument, so that they can be traced: usually `model.params`."""
-        return llama(params, tokens, self.config)
+    def apply(self, params: Params, inputs: Array) -> Array:
+        """Next-token logits of a decoder, hidden states of an encoder, as its family returns them.
+
+        The parameters are an argument, so that they can be traced: usually `model.params`.
+        """
+        return family_of(self.config).forward(params, inputs, self.config)
 
     def encode(self, text: str) -> list[int]:
         """Token ids of a text, with no token of our own added at its beginning or end."""
-        return self.tokenizer.encode(text, add_special_tokens=False).ids
+        return self._tokenizer.encode(text, add_special_tokens=False).ids
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of some token ids."""
-        return self.tokenizer.decode(list(ids), skip_special_tokens=False)
+        return self._tokenizer.decode(list(ids), skip_special_tokens=False)
+
+    @property
+    def _tokenizer(self) -> Tokenizer:
+        if self.tokenizer is None:
+            raise PhotonsimError(f"{self.name} has no tokenizer: it takes images, not text.")
+        return self.tokenizer
 
 
-def collect_params(
-    tensors: Iterable[tuple[str, np.ndarray]], config: LlamaConfig, source: Path
-) -> dict[str, jax.Array]:
+def collect_params(tensors: Iterable[tuple[str, np.ndarray]], config: Config, source: Path) -> dict[str, jax.Array]:
     """Named tensors, one at a time, into the complete float32 parameters that `config` asks for.
 
     Every array is copied, so that none looks into a file. Raises `PhotonsimError`, naming tensor and source, for a
     tensor that is unknown, of the wrong shape, or not finite, and for those that are missing.
     """
-    expected = parameter_shapes(config)
+    family = family_of(config)
+    expected = family.shapes(config)
     params: dict[str, jax.Array] = {}
+    experts: dict[str, dict[int, np.ndarray]] = {}
     for name, tensor in tensors:
-        if name not in expected:
-            raise PhotonsimError(
-                f"{source} holds the tensor {name}, which a plain Llama decoder does not have: biases, rotary scaling "
-                "and mixtures of experts are not supported."
-            )
-        if tensor.shape != expected[name]:
-            raise PhotonsimError(
-                f"{source}: {name} has shape {tensor.shape}, but the model's configuration says {expected[name]}."
-            )
-        if not np.isfinite(tensor).all():
-            raise PhotonsimError(f"{source}: {name} holds NaN or infinite weights, so every result would be NaN.")
-        params[name] = jnp.array(tensor, dtype=jnp.float32, copy=True)
+        place = family.place(name, config)
+        if place is None:
+            continue
+        _check_tensor(name, tensor, place, expected, source)
+        if place.expert is None:
+            params[place.parameter] = jnp.array(tensor, dtype=jnp.float32, copy=True)
+            continue
+        gathered = experts.setdefault(place.parameter, {})
+        gathered[place.expert] = np.array(tensor, dtype=np.float32)
+        if len(gathered) == expected[place.parameter][0]:
+            stacked = [expert for _, expert in sorted(experts.pop(place.parameter).items())]
+            params[place.parameter] = jnp.array(np.stack(stacked))
     missing = [name for name in expected if name not in params]
     if missing:
         shown = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
         raise PhotonsimError(f"{source} lacks the weights {shown}: download or export the model again.")
     return params
+
+
+def _check_tensor(
+    name: str, tensor: np.ndarray, place: Place, expected: dict[str, tuple[int, ...]], source: Path
+) -> None:
+    if place.parameter not in expected or (place.expert or 0) >= expected[place.parameter][0]:
+        raise PhotonsimError(f"{source} holds the tensor {name}, which a model of its configuration does not have.")
+    shape = expected[place.parameter][0 if place.expert is None else 1 :]
+    if tensor.shape != shape:
+        raise PhotonsimError(f"{source}: {name} has shape {tensor.shape}, but the model's configuration says {shape}.")
+    if not np.isfinite(tensor).all():
+        raise PhotonsimError(f"{source}: {name} holds NaN or infinite weights, so every result would be NaN.")
 
 
 def sha256_of(paths: Iterable[Path]) -> str:

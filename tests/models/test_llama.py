@@ -13,7 +13,8 @@ from jax import numpy as jnp
 
 from photonsim.errors import PhotonsimError
 from photonsim.models import LlamaConfig, llama, parameter_shapes
-from photonsim.models.llama import attention, causal_mask, rms_norm, rotary_tables, rotate
+from photonsim.models.layers import causal_mask, rms_norm
+from photonsim.models.llama import attention, rotary_tables, rotate
 
 SMALL = LlamaConfig(
     vocab_size=96,
@@ -141,7 +142,7 @@ def test_tokens_of_a_wrong_shape_are_refused(shape):
         ("hidden_size", 32.0, r"hidden_size=32\.0\): give a whole number"),
         ("rope_theta", -1.0, r"rope_theta=-1\.0\): give a positive, finite number"),
         ("rms_norm_eps", float("nan"), r"rms_norm_eps=nan\): give a positive"),
-        ("num_key_value_heads", 4, "6 attention heads cannot share 4 key-value heads"),
+        ("num_key_value_heads", 4, "make num_attention_heads a multiple of num_key_value_heads"),
         ("head_dim", 7, "head_dim = 7: rotary embedding turns pairs"),
     ],
 )
