@@ -26,7 +26,8 @@ from photonsim.evaluate import run as run_model
 from photonsim.evaluate.run import versions
 from photonsim.models import available, load, read_text, sample_text
 from photonsim.report import check_writable, chip_tables, chips_table, run_tables, save_run_figure, write_json
-from photonsim.swap import parse_rule
+from photonsim.swap import POLICIES, Rule, parse_rule
+from photonsim.swap import policy as find_policy
 from photonsim.tiles import ENGINES, fast_engine_available
 
 app = typer.Typer(
@@ -69,6 +70,7 @@ def run(
     rule: Annotated[
         list[str] | None, typer.Option(metavar="PATTERN=ACTION", help="Where products go, e.g. 'model.embed*=digital'.")
     ] = None,
+    policy: Annotated[str | None, typer.Option(help=f"Rules by name, after --rule: {', '.join(POLICIES)}.")] = None,
     strict: Annotated[bool, typer.Option(help="Refuse products that stay digital without a rule.")] = False,
     engine: Annotated[str, typer.Option(help=f"{', '.join(ENGINES)}.")] = "auto",
     json: Annotated[Path | None, typer.Option(help="Write the complete record here; a list of several chips'.")] = None,
@@ -81,7 +83,7 @@ def run(
         check_writable(path)
     described = [_chip(name, settings) for name in chip or [DEFAULT_CHIP]]
     plots = _plot_paths(plot, described)
-    rules = [parse_rule(each) for each in rule or []]
+    rules = chosen_rules(rule, policy)
     if engine not in ENGINES:
         raise PhotonsimError(f"--engine {engine} is unknown: it is one of {', '.join(ENGINES)}.")
     passage = sample_text() if text is None else read_text(text)
@@ -133,6 +135,11 @@ def doctor() -> None:
     for name, found, where in available():
         table.add_row(f"model {name}", where if found else f"not found: {where}")
     _console().print(table)
+
+
+def chosen_rules(rules: Sequence[str] | None, named: str | None) -> list[Rule]:
+    """The rules of `--rule`, then those of `--policy`."""
+    return [*map(parse_rule, rules or ()), *(find_policy(named) if named is not None else ())]
 
 
 def _chip(name: str, settings: list[str] | None) -> Chip:

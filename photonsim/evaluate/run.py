@@ -18,24 +18,20 @@ from photonsim.cost import (
     BOUNDARIES,
     AbstractBaseline,
     Bill,
-    DecoderShape,
     ForwardPass,
     Latency,
-    Product,
     Workload,
     assumed,
     baselines,
-    decoder_workload,
-    energy,
-    latency,
     peak_tops,
     tops_per_w,
 )
 from photonsim.cost.baselines import RUN_BASELINES
+from photonsim.evaluate.bill import decoder_shape, pass_bill, prefill_workload
 from photonsim.evaluate.budget import Effect, error_budget, silent_effects
 from photonsim.evaluate.perplexity import TokenScores, compare, join, model_windows
 from photonsim.models import Model
-from photonsim.swap import Coverage, Rule, check_rules, simulate
+from photonsim.swap import Coverage, Rule, check_rules, measured_coverage, simulate
 
 Progress = Callable[[int, int], None]  # windows done, windows in all
 
@@ -159,9 +155,8 @@ def run(
     windows = model_windows(model, text, tokens, context)
     shape = jax.ShapeDtypeStruct((1, context), jnp.int32)
     simulation = simulate(model.apply, chip, rules, seed=seed, strict=strict, engine=engine)
-    coverage = simulation.coverage(model.params, shape)
-    check_rules(rules, [row.site for row in coverage.rows])
-
+    check_rules(rules, [row.site for row in simulation.coverage(model.params, shape).rows])
+    coverage = measured_coverage(simulation, model.params, jnp.asarray(windows[0].tokens))
     programmed = simulation.program(model.params, shape)
     clock = _Stopwatch()
     apply, on_chip = jax.jit(model.apply), jax.jit(simulation.run)
@@ -177,6 +172,8 @@ def run(
         progress(len(parts), len(windows))
 
     workload, known = prefill_workload(model, coverage, context), baselines()
+    forward = ForwardPass(sequences=1, tokens=context)
+    bill, seconds = pass_bill(chip, coverage.products, decoder_shape(model), forward)
     return Result(
         model=model,
         chip=chip,
@@ -186,8 +183,8 @@ def run(
         digital=join([digital for digital, _ in parts]),
         on_chip=join([chip_part for _, chip_part in parts]),
         coverage=coverage,
-        bill=energy(chip, workload),
-        latency=latency(chip, workload),
+        bill=bill,
+        latency=seconds,
         baselines=tuple(_baseline(name, known[name], chip, workload) for name in RUN_BASELINES),
         effects=tuple(error_budget(chip, seed)),
         digital_seconds=clock.seconds["digital"],
@@ -198,13 +195,6 @@ def run(
 def window_seed(seed: int, number: int) -> PRNGKeyArray:
     """Noise key of a window: every window of a run has noise of its own."""
     return jax.random.fold_in(jax.random.key(seed), number)
-
-
-def prefill_workload(model: Model, coverage: Coverage, context: int) -> Workload:
-    """What one sequence of `context` tokens asks of the hardware, with the products placed as the coverage says."""
-    shape = DecoderShape.from_config(dataclasses.asdict(model.config))
-    products = tuple(Product(r.name, r.kind, r.batch, r.m, r.k, r.n, r.trips, r.on_chip) for r in coverage.products)
-    return decoder_workload(shape, ForwardPass(sequences=1, tokens=context), products=products)
 
 
 def versions() -> dict[str, str]:

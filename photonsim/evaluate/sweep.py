@@ -20,12 +20,13 @@ import numpy as np
 from jax import numpy as jnp
 
 from photonsim.chip import Chip, describe
-from photonsim.cost import BOUNDARIES, energy, latency
+from photonsim.cost import BOUNDARIES, ForwardPass
 from photonsim.errors import PhotonsimError
+from photonsim.evaluate.bill import decoder_shape, pass_bill
 from photonsim.evaluate.perplexity import Forward, TokenScores, Window, compare, join, model_windows
-from photonsim.evaluate.run import Progress, prefill_workload, window_seed
+from photonsim.evaluate.run import Progress, window_seed
 from photonsim.models import Model
-from photonsim.swap import Rule, check_rules, simulate
+from photonsim.swap import Rule, check_rules, measured_coverage, simulate
 
 LINE_START = '{"digest": '  # of every line of a file of points
 
@@ -149,15 +150,15 @@ def _digital_run(model: Model, windows: Sequence[Window]) -> Forward:
 def _point(digest, model: Model, chip: Chip, windows, digital: Forward, context, seed, rules) -> Point:
     simulation = simulate(model.apply, chip, rules)
     shape = jax.ShapeDtypeStruct((1, context), jnp.int32)
-    coverage = simulation.coverage(model.params, shape)
-    check_rules(rules, [row.site for row in coverage.rows])
+    check_rules(rules, [row.site for row in simulation.coverage(model.params, shape).rows])
+    coverage = measured_coverage(simulation, model.params, jnp.asarray(windows[0].tokens))
     programmed = simulation.program(model.params, shape)
     run = jax.jit(simulation.run)
     on_chip = lambda number, ids: run(programmed, model.params, ids, seed=window_seed(seed, number))  # noqa: E731
     parts = list(compare(digital, on_chip, windows))
     reference, answer = (join(list(side)) for side in zip(*parts, strict=True))
-    workload = prefill_workload(model, coverage, context)
-    return _priced(digest, chip, reference, answer, energy(chip, workload), latency(chip, workload).seconds, context)
+    bill, seconds = pass_bill(chip, coverage.products, decoder_shape(model), ForwardPass(1, context))
+    return _priced(digest, chip, reference, answer, bill, seconds.seconds, context)
 
 
 def _priced(digest, chip, reference: TokenScores, answer: TokenScores, bill, seconds, context: int) -> Point:

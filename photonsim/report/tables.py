@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -13,6 +12,8 @@ from photonsim.chip.chip import STATUSES
 from photonsim.cost import BOUNDARIES, baselines, peak_bill, peak_tops, peak_tops_per_w, tops_per_w
 from photonsim.cost.baselines import Board, ComputeFloor
 from photonsim.evaluate import Result, full_scale_enob
+from photonsim.report.coverage import products_table
+from photonsim.report.layout import plain_table
 from photonsim.report.quantities import si, significant
 
 ENOB_UNIT = "bits"  # of a quoted figure that is an effective number of bits
@@ -21,13 +22,19 @@ ENOB_UNIT = "bits"  # of a quoted figure that is an effective number of bits
 def run_tables(result: Result) -> RenderableType:
     """All that a run found: accuracy, error budget, coverage, energy, baselines, warnings."""
     heading = Text(f"{result.model.name} on {result.chip.title}", style="bold")
-    parts: list[RenderableType] = [heading, _accuracy(result), _effects(result), _coverage(result), _energy(result)]
+    parts: list[RenderableType] = [
+        heading,
+        _accuracy(result),
+        _effects(result),
+        products_table(result.coverage),
+        _energy(result),
+    ]
     parts += [_hardware(result), _footnotes(result)]
     return Group(*(part for part in parts for part in (part, Text())))
 
 
 def _accuracy(result: Result) -> Table:
-    table = _table("Accuracy", f"{result.tokens} tokens, windows of {result.context}, seed {result.seed}")
+    table = plain_table("Accuracy", f"{result.tokens} tokens, windows of {result.context}, seed {result.seed}")
     table.add_column("")
     for name in ("digital", "on the chip"):
         table.add_column(name, justify="right")
@@ -44,7 +51,7 @@ def _accuracy(result: Result) -> Table:
 
 
 def _effects(result: Result) -> Table:
-    table = _table("Error budget", "each effect alone on one product of normal numbers, RMS error over RMS value")
+    table = plain_table("Error budget", "each effect alone on one product of normal numbers, RMS error over RMS value")
     table.add_column("effect")
     table.add_column("setting")
     table.add_column("error", justify="right")
@@ -55,23 +62,11 @@ def _effects(result: Result) -> Table:
     return table
 
 
-def _coverage(result: Result) -> Table:
-    cover = result.coverage
-    table = _table("Coverage", f"{100 * cover.mac_share:.2f} % of {si(float(cover.macs_total), 'MAC')} on the chip")
-    table.add_column("matrix products", overflow="fold")
-    table.add_column("where")
-    table.add_column("MACs", justify="right")
-    for group in cover.groups():
-        if group.macs:
-            count = f" ×{group.count}" if group.count > 1 else ""
-            where = "chip" if group.on_chip else f"digital: {group.reason}"
-            table.add_row(f"{group.name}{count}", where, f"{100 * group.macs / cover.macs_total:.2f} %")
-    return table
-
-
 def _energy(result: Result) -> Table:
     per_token = float(result.bill.total_j) / result.context
-    table = _table("Energy per token", f"prefill of {result.context} tokens, one sequence; boundary: {BOUNDARIES[-1]}")
+    table = plain_table(
+        "Energy per token", f"prefill of {result.context} tokens, one sequence; boundary: {BOUNDARIES[-1]}"
+    )
     table.add_column("component")
     table.add_column("energy", justify="right")
     table.add_column("share", justify="right")
@@ -84,7 +79,7 @@ def _energy(result: Result) -> Table:
 
 
 def _hardware(result: Result) -> Table:
-    table = _table("The same tokens elsewhere", f"the chip's time is bound by {result.latency.bound_by}")
+    table = plain_table("The same tokens elsewhere", f"the chip's time is bound by {result.latency.bound_by}")
     table.add_column("hardware", overflow="fold")
     table.add_column("energy/token", justify="right")
     table.add_column("time/token", justify="right")
@@ -109,7 +104,7 @@ def _footnotes(result: Result) -> Text:
 
 def chips_table(chips: Sequence[Chip]) -> RenderableType:
     """All presets side by side, what we derive beside what is quoted; below them, digital hardware."""
-    table = _table("Chips", "peak, ENOB follow from the description; photonsim chips NAME: sources")
+    table = plain_table("Chips", "peak, ENOB follow from the description; photonsim chips NAME: sources")
     table.padding, table.show_edge = (0, 0), False
     table.add_column("name", no_wrap=True)
     headers = ("array", "bits\nx/w/out", "peak\nTOPS", "quoted\nTOPS", "TOPS/W\nwall", "ENOB\nours", "ENOB\nquoted")
@@ -145,7 +140,7 @@ def _quoted(chip: Chip, unit: str) -> str:
 
 def _digital_hardware() -> Table:
     """The baselines with every unit busy: a board at its rated power, or the arithmetic alone."""
-    table = _table("Digital hardware", "busy at its peak; ? where power or energy is assumed")
+    table = plain_table("Digital hardware", "busy at its peak; ? where power or energy is assumed")
     table.padding, table.show_edge = (0, 0), False
     table.add_column("name", no_wrap=True)
     for header in ("peak\nTOPS", "power\nW", "TOPS/W"):
@@ -170,21 +165,21 @@ def _digital_hardware() -> Table:
 def chip_tables(chip: Chip) -> RenderableType:
     """One chip in full: every setting with its source, peak power by component, quoted figures beside ours."""
     sources = dict(chip.sources)
-    settings = _table(chip.title, f"{chip.name}, {chip.status}; ? marks a number that is assumed, with its range")
+    settings = plain_table(chip.title, f"{chip.name}, {chip.status}; ? marks a number that is assumed, with its range")
     settings.add_column("setting", no_wrap=True)
     settings.add_column("value", overflow="fold", max_width=11)
     settings.add_column("source", overflow="fold")
     for path, value in _flat(describe(chip)):
         source = sources.get(path)
         settings.add_row(path, _value(value), _source(source), style="yellow" if source and source.assumed else "")
-    power = _table("Peak power", f"{significant(float(peak_tops(chip)))} TOPS, every core busy, weights resident")
+    power = plain_table("Peak power", f"{significant(float(peak_tops(chip)))} TOPS, every core busy, weights resident")
     power.add_column("component")
     power.add_column("power", justify="right")
     bill = peak_bill(chip)
     for name, joules in bill.by_component_j().items():
         if float(joules):
             power.add_row(name, si(float(joules) / bill.seconds, "W"))
-    quoted = _table("Quoted, beside ours", "")
+    quoted = plain_table("Quoted, beside ours", "")
     for header in ("figure", "boundary", "quoted", "source"):
         quoted.add_column(header, overflow="fold")
     for figure in chip.quoted:
@@ -212,13 +207,3 @@ def _source(source: Source | None) -> str:
         return ""
     span = f" [{source.low:.3g} … {source.high:.3g}]" if source.low is not None and source.high is not None else ""
     return f"{'? assumed: ' if source.assumed else ''}{source.text}{span}"
-
-
-def _table(title: str, caption: str) -> Table:
-    return Table(
-        title=Text.assemble((title, "bold"), (f"  {caption}" if caption else "", "dim")),
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        width=80,
-    )

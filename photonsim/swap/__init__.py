@@ -1,7 +1,7 @@
 """Put the chip under a model: matrix products found, named, and replaced by rules."""
 
 from photonsim.swap.coverage import Coverage, Group, Placement, Share
-from photonsim.swap.outliers import OutliersDigital, SplitOutliers, outlier_columns, share_out
+from photonsim.swap.outliers import OutliersDigital, SplitOutliers, measured_coverage, outlier_columns, share_out
 from photonsim.swap.policies import POLICIES, policy
 from photonsim.swap.rules import DEFAULT_RULES, Rule, check_rules, layer_counts, parse_rule
 from photonsim.swap.simulation import Products, Simulation, Stream, simulate
@@ -24,6 +24,7 @@ __all__ = [
     "Stream",
     "check_rules",
     "layer_counts",
+    "measured_coverage",
     "outlier_columns",
     "parse_rule",
     "policy",

@@ -116,6 +116,7 @@ class Group:
     reason: str | None
     count: int
     macs: int
+    macs_on_chip: int
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,15 @@ class Coverage:
         for row in self.rows:
             members.setdefault((without_layers(row.name), row.kind, row.on_chip, row.reason), []).append(row)
         return tuple(
-            Group(name, kind, on_chip, reason, len(rows), sum(row.macs for row in rows))
+            Group(
+                name,
+                kind,
+                on_chip,
+                reason,
+                len(rows),
+                sum(row.macs for row in rows),
+                sum(row.macs_on_chip for row in rows),
+            )
             for (name, kind, on_chip, reason), rows in members.items()
         )
 

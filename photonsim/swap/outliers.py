@@ -140,6 +140,14 @@ class _Counter:
         return jnp.matmul(x, programmed, precision=jax.lax.Precision.HIGHEST)
 
 
+def measured_coverage(simulation: "Simulation", *args: Any, **kwargs: Any) -> Coverage:
+    """The simulation's coverage, with outlier columns counted for these arguments where a rule takes some out."""
+    table = simulation.coverage(*args, **kwargs)
+    if not any(isinstance(row.chip, OutliersDigital) for row in table.rows):
+        return table
+    return share_out(table, outlier_columns(simulation, *args, **kwargs))
+
+
 def share_out(table: Coverage, columns: Mapping[str, float]) -> Coverage:
     """The coverage with the counted columns of each site on the digital side."""
     return replace(table, rows=tuple(_shared(row, columns.get(row.name)) for row in table.rows))
