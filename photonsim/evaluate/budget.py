@@ -5,15 +5,12 @@ how much it did: a product of normal numbers goes through the chip with everythi
 everything on. An effect that is on and yet does nothing is marked.
 """
 
-import functools
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 from jax import numpy as jnp
 
-from photonsim.chip import Chip, describe, override
-from photonsim.tiles import Disturbance
+from photonsim.chip import Chip, disturbances_on, override, settings_off
 
 TOGETHER = "all together"  # the last line of a budget
 ROWS, INNER, COLUMNS = 128, 512, 128  # of the reference product: four blocks of a 128-row tile
@@ -35,11 +32,11 @@ class Effect:
 def error_budget(chip: Chip, seed: int = 0) -> list[Effect]:
     """Every effect alone, and last, under the name `all together`, the chip as it is."""
     disturbances = chip.tile.disturbances()
-    everything_off = {path: value for each in disturbances for path, value in _off(each).items()}
+    present = disturbances_on(chip)
+    everything_off = {path: value for each in disturbances for path, value in settings_off(each).items()}
     effects = []
     for each in disturbances:
-        mine = _off(each)
-        on = any(_setting(chip, path) != value for path, value in mine.items())
+        mine, on = settings_off(each), each in present
         rest = {path: value for path, value in everything_off.items() if path not in mine}
         error = reference_error(override(chip, rest), seed) if on else None
         effects.append(Effect(each.name, each.setting, on, error))
@@ -60,13 +57,3 @@ def reference_error(chip: Chip, seed: int = 0) -> float:
     exact = jnp.matmul(x, w, precision="highest")
     error = chip.matmul(x, chip.program(w), keys[2]) - exact
     return float(jnp.linalg.norm(error) / jnp.linalg.norm(exact))
-
-
-def _setting(chip: Chip, path: str) -> Any:
-    """A setting by its dotted path."""
-    return functools.reduce(lambda table, key: table[key], path.split("."), describe(chip))
-
-
-def _off(disturbance: Disturbance) -> dict[str, Any]:
-    """Settings of the chip that take a disturbance of its tile away."""
-    return {f"tile.{path}": value for path, value in disturbance.off.items()}

@@ -91,12 +91,13 @@ def site_keys(key: PRNGKeyArray, names: Sequence[str]) -> dict[str, PRNGKeyArray
     """
     if not names:
         return {}
-    hashes = np.array([_halves(name) for name in names], np.uint32)
+    hashes = np.array([name_words(name) for name in names], np.uint32)
     keys = jax.vmap(lambda first, second: jax.random.fold_in(jax.random.fold_in(key, first), second))(*hashes.T)
     return {name: keys[number] for number, name in enumerate(names)}
 
 
-def _halves(name: str) -> tuple[int, int]:
+def name_words(name: str) -> tuple[int, int]:
+    """A 64-bit hash of a site's name as two words."""
     digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
     return int.from_bytes(digest[:4], "big"), int.from_bytes(digest[4:], "big")
 
