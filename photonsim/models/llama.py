@@ -14,8 +14,8 @@ and in its layout, (out, in), because a matrix product is called after the weigh
 it. Layers are unrolled, so that each product has its own name. Everything is computed in float32, products included: a
 GPU would otherwise drop to TF32, and the digital reference must not carry rounding of its own.
 
-Left out: biases of the output projection and the MLP, rotary scaling (`rope_scaling`), sliding windows, dropout, and a
-key-value cache.
+Left out: biases of the output projection and the MLP, rotary scaling (`rope_scaling`), sliding windows, and dropout.
+The same decoder with a cache of keys and values, for generation, is in `cache.py`.
 """
 
 import dataclasses
@@ -132,10 +132,17 @@ def decoder_layer(
     """One layer of the decoder, whose parameters' names begin with `layer`."""
     normed = rms_norm(x, params[layer + "input_layernorm.weight"], config.rms_norm_eps)
     x = x + attention(params, layer + "self_attn.", normed, rotation, visible, config)
+    return x + feed_forward(params, layer, x, config)
+
+
+def feed_forward(
+    params: Params, layer: str, x: Float[Array, "batch length hidden"], config: LlamaConfig
+) -> Float[Array, "batch length hidden"]:
+    """What the second half of a layer adds: its gated network, or its mixture of experts."""
     normed = rms_norm(x, params[layer + "post_attention_layernorm.weight"], config.rms_norm_eps)
     if config.num_experts:
-        return x + mixture(params, layer + "mlp.", normed, config.num_experts_per_tok, config.norm_topk_prob)
-    return x + gated(params, layer + "mlp.", normed)
+        return mixture(params, layer + "mlp.", normed, config.num_experts_per_tok, config.norm_topk_prob)
+    return gated(params, layer + "mlp.", normed)
 
 
 def head(
@@ -173,24 +180,43 @@ def attention(
     visible: Bool[Array, "length length"],
     config: LlamaConfig,
 ) -> Float[Array, "batch length hidden"]:
+    """Attention among the positions of `x`: `projections`, then `gather` over them."""
+    q, k, v = projections(params, prefix, x, rotation, config)
+    return gather(params, prefix, q, k, v, visible, config)
+
+
+def projections(
+    params: Params, prefix: str, x: Float[Array, "batch length hidden"], rotation: Rotation, config: LlamaConfig
+) -> tuple[Float[Array, "batch heads length d"], ...]:
+    """Queries, keys and values by head, the first two turned to their positions; fewer heads of keys and values."""
+    q, k, v = (split_heads(linear(params, f"{prefix}{name}_proj", x), config.head_dim) for name in "qkv")
+    if config.qk_norm:
+        q, k = (
+            rms_norm(y, params[f"{prefix}{name}_norm.weight"], config.rms_norm_eps) for name, y in (("q", q), ("k", k))
+        )
+    return rotate(q, rotation), rotate(k, rotation), v
+
+
+def gather(
+    params: Params,
+    prefix: str,
+    q: Float[Array, "batch heads t d"],
+    k: Float[Array, "batch shared s d"],
+    v: Float[Array, "batch shared s d"],
+    visible: Bool[Array, "t s"],
+    config: LlamaConfig,
+) -> Float[Array, "batch t hidden"]:
     """`softmax(Q Kᵀ / sqrt(d)) V Wₒᵀ` over the visible positions, grouped-query (Ainslie et al., arXiv 2305.13245).
 
     The queries of a group are stacked as rows against the one key-value head they share, so that both products are
     plain batched ones, and hardware that must load K and V as weights loads them once per group.
     """
-    batch, length, _ = x.shape
-    shared, group, dim = config.num_key_value_heads, config.group_size, config.head_dim
-    q, k, v = (split_heads(linear(params, f"{prefix}{name}_proj", x), dim) for name in "qkv")
-    if config.qk_norm:
-        q, k = (
-            rms_norm(y, params[f"{prefix}{name}_norm.weight"], config.rms_norm_eps) for name, y in (("q", q), ("k", k))
-        )
-    q, k = rotate(q, rotation), rotate(k, rotation)
-
+    batch, shared, stored, dim = k.shape
+    length, group = q.shape[2], config.group_size
     q = q.reshape(batch, shared, group * length, dim)
-    scores = (q @ k.swapaxes(-1, -2)).reshape(batch, shared, group, length, length) / math.sqrt(dim)
+    scores = (q @ k.swapaxes(-1, -2)).reshape(batch, shared, group, length, stored) / math.sqrt(dim)
     shares = jax.nn.softmax(jnp.where(visible, scores, -jnp.inf), axis=-1)
-    gathered = shares.reshape(batch, shared, group * length, length) @ v
+    gathered = shares.reshape(batch, shared, group * length, stored) @ v
 
     heads = gathered.reshape(batch, config.num_attention_heads, length, dim)
     return heads.swapaxes(1, 2).reshape(batch, length, -1) @ params[prefix + "o_proj.weight"].T
