@@ -26,14 +26,25 @@ import tomlkit
 from photonsim.chip.chip import Chip, Quoted, Source
 from photonsim.converters import Adc, Dac
 from photonsim.errors import PhotonsimError, nearest
-from photonsim.tiles import AbstractTile, Crossbar, DynamicCrossbar, Homodyne, Mesh, TimeIntegrating
+from photonsim.tiles import (
+    AbstractTile,
+    Crossbar,
+    DynamicCrossbar,
+    Homodyne,
+    Mesh,
+    PcmCrossbar,
+    TimeIntegrating,
+    WeightBank,
+)
 
 TILES: dict[str, type[AbstractTile]] = {
     "crossbar": Crossbar,
     "dynamic-crossbar": DynamicCrossbar,
     "homodyne": Homodyne,
     "mesh": Mesh,
+    "pcm-crossbar": PcmCrossbar,
     "time-integrating": TimeIntegrating,
+    "weight-bank": WeightBank,
 }
 _SEPARATE = ("name", "sources", "quoted")  # fields of a chip that are not settings
 

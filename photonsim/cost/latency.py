@@ -28,7 +28,16 @@ from photonsim.chip import Chip
 from photonsim.cost.workload import MatrixProduct, Workload, macs
 from photonsim.errors import PhotonsimError
 from photonsim.events import EventCounts
-from photonsim.tiles import AbstractTile, Crossbar, DynamicCrossbar, Homodyne, Mesh, TimeIntegrating
+from photonsim.tiles import (
+    AbstractTile,
+    Crossbar,
+    DynamicCrossbar,
+    Homodyne,
+    Mesh,
+    PcmCrossbar,
+    TimeIntegrating,
+    WeightBank,
+)
 
 OPTICS = "optics"
 RELOAD = "weight reload"
@@ -132,8 +141,10 @@ def tile_reload(tile: AbstractTile) -> Reload:
     raise PhotonsimError(f"The tile {type(tile).__name__} has no reload time: register one with `tile_reload`.")
 
 
-@tile_reload.register
-def _(tile: Crossbar) -> Reload:
+@tile_reload.register(Crossbar)
+@tile_reload.register(WeightBank)
+@tile_reload.register(PcmCrossbar)
+def _(tile: Crossbar | WeightBank | PcmCrossbar) -> Reload:
     return Reload(tile.cell.tile_write_time_s, tile.cell.double_buffered)
 
 

@@ -17,7 +17,16 @@ from photonsim.chip import Chip, Source
 from photonsim.cost.bill import CONVERTERS, ELECTRONICS, LASER_WALL_PLUG, MEMORY, OPTICAL_CORE, Charge
 from photonsim.errors import PhotonsimError, check_number
 from photonsim.events import EventCounts
-from photonsim.tiles import AbstractTile, Crossbar, DynamicCrossbar, Homodyne, Mesh, TimeIntegrating
+from photonsim.tiles import (
+    AbstractTile,
+    Crossbar,
+    DynamicCrossbar,
+    Homodyne,
+    Mesh,
+    PcmCrossbar,
+    TimeIntegrating,
+    WeightBank,
+)
 
 LASER = "laser (wall plug)"
 MODULATION = "modulators + DAC"
@@ -46,6 +55,7 @@ UNSOURCED = Source("no source given: set by the user or a default of the descrip
 DERIVED = {  # a price and the settings it follows from
     "tile.laser.wall_power_w": ("tile.laser.power_w", "tile.laser.wall_plug_efficiency"),
     "tile.phase_shifter.mean_hold_power_w": ("tile.phase_shifter.pi_power_w",),
+    "tile.ring_hold_power_w": ("tile.ring.tuning_m_per_w", "tile.resonance_offset_m", "tile.cell.hold_power_w"),
 }
 UNITS = {"_j_per_bit": "J/bit", "_j": "J", "_w": "W"}
 
@@ -95,8 +105,10 @@ def tile_powers(tile: AbstractTile) -> list[Power]:
     raise PhotonsimError(f"The tile {type(tile).__name__} has no tariff: register one with photonsim.cost.tariff.")
 
 
-@tile_lines.register
-def _(tile: Crossbar, events: EventCounts) -> list[Line]:
+@tile_lines.register(Crossbar)
+@tile_lines.register(WeightBank)
+@tile_lines.register(PcmCrossbar)
+def _(tile: Crossbar | WeightBank | PcmCrossbar, events: EventCounts) -> list[Line]:
     inputs, outputs = events.input_conversions, events.output_conversions
     return [
         Line(MODULATION, OPTICAL_CORE, "symbols modulated", "tile.modulator.energy_j", inputs),
@@ -114,6 +126,27 @@ def _(tile: Crossbar) -> list[Power]:
         Power(MODULATION, OPTICAL_CORE, "modulator bias", "tile.modulator.static_power_w", tile.rows),
         Power(WEIGHTS, OPTICAL_CORE, "cells held", "tile.cell.hold_power_w", tile.rows * tile.columns),
         _receiver_bias(tile.columns),
+    ]
+
+
+@tile_powers.register
+def _(tile: WeightBank) -> list[Power]:
+    return [
+        Power(LASER, LASER_WALL_PLUG, "light", "tile.laser.wall_power_w", 1),
+        Power(MODULATION, OPTICAL_CORE, "modulator bias", "tile.modulator.static_power_w", tile.rows),
+        Power(WEIGHTS, OPTICAL_CORE, "rings held", "tile.ring_hold_power_w", tile.rings),
+        _receiver_bias(tile.columns),
+    ]
+
+
+@tile_powers.register
+def _(tile: PcmCrossbar) -> list[Power]:
+    vectors, cells = tile.vectors_at_once, tile.rows * tile.columns * tile.cells_per_weight
+    return [
+        Power(LASER, LASER_WALL_PLUG, "light", "tile.laser.wall_power_w", 1),
+        Power(MODULATION, OPTICAL_CORE, "modulator bias", "tile.modulator.static_power_w", tile.rows * vectors),
+        Power(WEIGHTS, OPTICAL_CORE, "cells held", "tile.cell.hold_power_w", cells),
+        _receiver_bias(tile.columns * vectors),
     ]
 
 

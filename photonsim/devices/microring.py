@@ -16,6 +16,7 @@ temperature, some 0.08 nm per kelvin, against widths of 0.1 nm: an unlocked ring
 import math
 
 import equinox as eqx
+import jax
 import numpy as np
 from jax import numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
@@ -93,16 +94,19 @@ class Microring(eqx.Module):
                 "detuning_for_weight_m is the inverse for a lossless drop: set microring.insertion_loss_db = 0 and put "
                 "the loss into the link budget."
             )
-        height = (jnp.asarray(weight) + 1.0) / 2.0
-        return self.fwhm_m / 2 * jnp.sqrt(1.0 / height - 1.0)
+        return self.detuning_for_drop_m((jnp.asarray(weight) + 1.0) / 2.0)
+
+    def detuning_for_drop_m(self, share: Float[ArrayLike, "..."]) -> Float[Array, "..."]:
+        """The detuning at which a share of the light is dropped, m: `FWHM/2 · √(1 / share − 1)`, its loss aside."""
+        return self.fwhm_m / 2 * jnp.sqrt(1.0 / jnp.asarray(share) - 1.0)
 
     def drift_m(self, temperature_change_k: ArrayLike):
         """Movement of the resonance for a change of temperature, m."""
         return self.drift_m_per_k * jnp.asarray(temperature_change_k)
 
-    def hold_power_w(self, shift_m: ArrayLike):
+    def hold_power_w(self, shift_m):
         """Heater power that keeps the resonance `shift_m` from where it was made, W."""
-        return jnp.asarray(shift_m) / self.tuning_m_per_w
+        return shift_m / self.tuning_m_per_w
 
     def lock_tolerance_m(self, bits: int):
         """Largest movement of the resonance that moves no weight by more than half a step of `2^bits` levels, m.
@@ -138,3 +142,40 @@ def crosstalk_limited_bits(matrix: Float[Array, "n n"]) -> Float[Array, ""]:
     """Bits of the worst ring of a bank, `log₂(1 / Σ_{j≠i} X(i, j))`, where crosstalk is not corrected."""
     leak = jnp.sum(matrix, axis=1) - jnp.diagonal(matrix)
     return jnp.log2(1.0 / jnp.max(leak))
+
+
+def bank_drop(ring: Microring, spacing_m, detunings_m: Float[Array, "*b r n"]) -> Float[Array, "*b r n"]:
+    """Share of each of r channels that r rings drop, one after another on a bus; ring i stands near channel i.
+
+    `D_c = 1 − Π_i (1 − H(λ_c − λ_i − δ_i))` for detunings δ, counted towards longer wavelengths. To first order that is
+    `Σ_i H`, the matrix of `crosstalk` at work; the product keeps a channel from being dropped more than once. Left out:
+    light that a later ring takes back off the drop bus.
+    """
+    count = detunings_m.shape[-2]
+
+    def pass_ring(left, ring_i):
+        number, detuning_m = ring_i
+        away_m = (jnp.arange(count) - number).astype(left.dtype)[:, None] * spacing_m - detuning_m[..., None, :]
+        return left * ring.through(away_m), None
+
+    rings = (jnp.arange(count), jnp.moveaxis(detunings_m, -2, 0))
+    left, _ = jax.lax.scan(pass_ring, jnp.ones_like(detunings_m), rings)
+    return 1.0 - left
+
+
+def detunings_against_crosstalk_m(
+    ring: Microring, spacing_m, wanted: Float[Array, "*b r n"], steps: int = 8
+) -> Float[Array, "*b r n"]:
+    """Detunings, up to half the spacing, at which a bank drops the `wanted` share of each channel, as far as it can.
+
+    What the other rings leave of a channel, `P`, the own one must bring to `1 − wanted`: `H = 1 − (1 − wanted) / P`,
+    solved step by step, each of which takes the error down by about the crosstalk. A share below what the neighbours
+    take already cannot be reached.
+    """
+    least = ring.drop(spacing_m / 2)
+    own = wanted
+    for _ in range(steps):
+        left = 1.0 - bank_drop(ring, spacing_m, ring.detuning_for_drop_m(own))
+        others = left / (1.0 - own)
+        own = jnp.clip(1.0 - (1.0 - wanted) / others, least, None)
+    return ring.detuning_for_drop_m(own)

@@ -23,6 +23,7 @@ from photonsim.errors import check_number
 
 DRIFT_START_S = 20.0  # t₀: when the programming was verified
 READ_TIME_S = 250e-9  # t_r
+PROGRAMMING_SPREAD_US = (0.26348, 1.9650, -1.1731)  # σ_p in µS as a polynomial of g, constant first
 SMALLEST_CONDUCTANCE = 1e-6  # relative: logarithms need more than 0
 
 
@@ -30,25 +31,26 @@ class PcmCell(eqx.Module):
     """A cell of relative conductance g = G / G_max in [0, 1].
 
     - `conductance_max_us`: G_max, µS.
-    - `programming_polynomial_us`: σ_p in µS as a polynomial of g, constant first.
     - `programming_scale`, `drift_scale`, `read_scale`: factors on each of the three; 0 turns one off.
+    - `endurance_writes`: times that a cell can be written (1e6 to 1e8, *assumed*).
     """
 
     conductance_max_us: float = 25.0
-    programming_polynomial_us: tuple[float, ...] = (0.26348, 1.9650, -1.1731)
     programming_scale: float = 1.0
     drift_scale: float = 1.0
     read_scale: float = 1.0
+    endurance_writes: float = 1e8
 
     def __check_init__(self):
         check_number("pcm.conductance_max_us", self.conductance_max_us, above=0.0)
         for name in ("programming_scale", "drift_scale", "read_scale"):
             check_number(f"pcm.{name}", getattr(self, name), at_least=0.0)
+        check_number("pcm.endurance_writes", self.endurance_writes, above=0.0)
 
     def programming_spread(self, g: Float[ArrayLike, "..."]) -> Float[Array, "..."]:
         """σ_p: standard deviation of the written conductance around the wanted one, relative to G_max."""
         g = jnp.asarray(g)
-        spread_us = sum(c * g**power for power, c in enumerate(self.programming_polynomial_us))
+        spread_us = sum(c * g**power for power, c in enumerate(PROGRAMMING_SPREAD_US))
         return self.programming_scale * jnp.maximum(spread_us, 0.0) / self.conductance_max_us
 
     def drift_exponent(self, g: Float[ArrayLike, "..."]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:

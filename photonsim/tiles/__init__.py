@@ -10,4 +10,6 @@ from photonsim.tiles.fast import fast_engine_available as fast_engine_available
 from photonsim.tiles.homodyne import Homodyne as Homodyne
 from photonsim.tiles.mesh import Mesh as Mesh
 from photonsim.tiles.partial_sums import Programmed as Programmed
+from photonsim.tiles.pcm_crossbar import PcmCrossbar as PcmCrossbar
 from photonsim.tiles.time_integrating import TimeIntegrating as TimeIntegrating
+from photonsim.tiles.weight_bank import WeightBank as WeightBank
