@@ -7,6 +7,10 @@ A number is a bare value, or a table that says where it comes from:
     gain     = { value = 4.0, source = "no figure published", assumed = true, range = [1, 16] }
 
 `"none"` stands for an ideal converter. Tables follow the classes: `[tile]`, `[tile.laser]`, `[tile.adc]`, `[memory]` …
+Where there are several of a kind, a table says which, and a word is the table of a kind that needs no more:
+
+    [tile.modulator]                       [tile.stages.row_tree]          encoding = "offset"
+    kind = "mach-zehnder"                  kind = "splitter-tree"          encoding = { kind = "coherent" }
 """
 
 import dataclasses
@@ -21,10 +25,14 @@ from pathlib import Path
 from typing import Any
 
 import equinox as eqx
+import numpy as np
 import tomlkit
+from jax import numpy as jnp
+from jaxtyping import Array
 
 from photonsim.chip.chip import Chip, Quoted, Source
 from photonsim.converters import Adc, Dac
+from photonsim.devices import MODULATORS, STAGES, AbstractModulator, AbstractPassive, Loss
 from photonsim.errors import PhotonsimError, nearest
 from photonsim.tiles import (
     AbstractTile,
@@ -36,6 +44,8 @@ from photonsim.tiles import (
     TimeIntegrating,
     WeightBank,
 )
+from photonsim.tiles.correction import CORRECTIONS, AbstractCorrection
+from photonsim.tiles.encodings import ENCODINGS, AbstractEncoding
 
 TILES: dict[str, type[AbstractTile]] = {
     "crossbar": Crossbar,
@@ -46,6 +56,15 @@ TILES: dict[str, type[AbstractTile]] = {
     "time-integrating": TimeIntegrating,
     "weight-bank": WeightBank,
 }
+# What a table chooses among by its `kind`, and the kind of one that does not say
+FAMILIES: dict[type[eqx.Module], Mapping[str, type[eqx.Module]]] = {
+    AbstractTile: TILES,
+    AbstractModulator: MODULATORS,
+    AbstractEncoding: ENCODINGS,
+    AbstractCorrection: CORRECTIONS,
+    AbstractPassive: STAGES,
+}
+DEFAULT_KINDS: dict[type[eqx.Module], str] = {AbstractTile: "crossbar", AbstractModulator: "linear"}
 _SEPARATE = ("name", "sources", "quoted")  # fields of a chip that are not settings
 
 
@@ -105,7 +124,7 @@ def override(chip: Chip, assignments: Mapping[str, Any]) -> Chip:
         for key in tables:
             table = table[key]
         table[leaf] = value
-        sources.pop(path, None)
+        sources = {name: source for name, source in sources.items() if not f"{name}.".startswith(f"{path}.")}
     changed = _build(Chip, settings | {"name": chip.name}, prefix="", where="the overridden chip", extra={})
     changed = dataclasses.replace(changed, sources=tuple(sources.items()), quoted=chip.quoted)
     for path in given:
@@ -202,11 +221,8 @@ def _source(entry: Mapping[str, Any], path: str, where: str) -> Source:
 def _build(cls: type, settings: Mapping[str, Any], prefix: str, where: str, extra: Mapping[str, Any]) -> Any:
     """Construct a description class from nested settings, naming every key that is missing or does not exist."""
     settings = dict(settings)
-    if cls is AbstractTile:
-        kind = settings.pop("kind", "crossbar")
-        if kind not in TILES:
-            raise PhotonsimError(f"{where}: tile.kind = {kind!r} is unknown. {nearest(str(kind), TILES)}")
-        cls = TILES[kind]
+    if (family := _family(cls)) is not None:
+        cls = _kind(cls, family, settings, prefix, where)
     fields = {field.name: field for field in dataclasses.fields(cls) if field.name not in extra}
     known = [name for name in fields if name not in ("sources", "quoted")]
     for key in settings:
@@ -217,12 +233,13 @@ def _build(cls: type, settings: Mapping[str, Any], prefix: str, where: str, extr
     for name in known:
         path = f"{prefix}{name}"
         if name not in settings:
-            if fields[name].default is dataclasses.MISSING:
+            if fields[name].default is fields[name].default_factory is dataclasses.MISSING:
                 raise PhotonsimError(f"{where}: {path} is missing.")
+        elif typing.get_origin(types[name]) is dict:
+            _, kind = typing.get_args(types[name])
+            values[name] = {key: _part(kind, entry, path, key, where) for key, entry in settings[name].items()}
         elif _is_table(types[name]):
-            if not isinstance(settings[name], Mapping):
-                raise PhotonsimError(f"{where}: {path} is a table, written as [{path}].")
-            values[name] = _build(types[name], settings[name], f"{path}.", where, {})
+            values[name] = _table(types[name], settings[name], path, where)
         else:
             values[name] = _leaf(settings[name], types[name], path, where)
     try:
@@ -231,12 +248,44 @@ def _build(cls: type, settings: Mapping[str, Any], prefix: str, where: str, extr
         raise PhotonsimError(f"{where}: {error}") from None
 
 
+def _family(cls: type) -> type[eqx.Module] | None:
+    """The family that a class belongs to, or `None`."""
+    return next((family for family in FAMILIES if issubclass(cls, family)), None)
+
+
+def _kind(cls: type, family: type[eqx.Module], settings: dict[str, Any], prefix: str, where: str) -> type[eqx.Module]:
+    """The class that a table's `kind`, which is taken out of it, stands for."""
+    known = {word: each for word, each in FAMILIES[family].items() if issubclass(each, cls)}
+    default = DEFAULT_KINDS.get(family) if len(known) > 1 else next(iter(known))
+    word = settings.pop("kind", default)
+    if word not in known:
+        raise PhotonsimError(f"{where}: {prefix}kind = {word!r} is unknown. {nearest(str(word), known)}")
+    return known[word]
+
+
 def _is_table(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, eqx.Module)
 
 
+def _table(kind: type, entry: Any, path: str, where: str, extra: Mapping[str, Any] | None = None) -> Any:
+    """A table, or the word that stands for one."""
+    if isinstance(entry, str) and _family(kind) is not None:
+        entry = {"kind": entry}
+    if not isinstance(entry, Mapping):
+        raise PhotonsimError(f"{where}: {path} is a table, written as [{path}].")
+    return _build(kind, entry, f"{path}.", where, extra or {})
+
+
+def _part(kind: type, entry: Any, path: str, key: str, where: str) -> Any:
+    """One of several named tables; where its class has a name, the key is it."""
+    has_name = isinstance(entry, Mapping) and entry.get("kind") == "loss"
+    return _table(kind, entry, f"{path}.{key}", where, {"name": key} if has_name else {})
+
+
 def _leaf(value: Any, kind: Any, path: str, where: str) -> Any:
     """One setting, as the type its field declares; the word "none" is the ideal converter."""
+    if getattr(kind, "array_type", None) is not None:
+        return _array(value, path, where)
     if kind == (int | None):
         value = None if value == "none" else value
     elif kind is float and isinstance(value, int) and not isinstance(value, bool):
@@ -250,27 +299,45 @@ def _leaf(value: Any, kind: Any, path: str, where: str) -> Any:
     return value
 
 
+def _array(value: Any, path: str, where: str) -> Array:
+    """A table of numbers, such as one for each core and column."""
+    try:
+        return jnp.asarray(value, jnp.float32)
+    except (TypeError, ValueError):
+        raise PhotonsimError(f"{where}: {path} must be rows of numbers of equal length.") from None
+
+
 def _settings(module: eqx.Module) -> dict[str, Any]:
     """A description as nested plain data; the inverse of `_build`."""
     out: dict[str, Any] = {}
-    if isinstance(module, AbstractTile):
-        out["kind"] = next(kind for kind, cls in TILES.items() if type(module) is cls)
+    if (family := _family(type(module))) is not None:
+        out["kind"] = next(kind for kind, cls in FAMILIES[family].items() if type(module) is cls)
     for field in dataclasses.fields(module):
-        value = getattr(module, field.name)
-        if field.name in _SEPARATE and isinstance(module, Chip):
-            continue
-        if isinstance(value, eqx.Module):
-            out[field.name] = _settings(value)
-        else:
-            out[field.name] = (
-                "none" if value is None else value if isinstance(value, bool | int | str) else float(value)
-            )
+        apart = _SEPARATE if isinstance(module, Chip) else ("name",) if isinstance(module, Loss) else ()
+        if field.name not in apart:
+            out[field.name] = _setting(getattr(module, field.name))
     return out
+
+
+def _setting(value: Any) -> Any:
+    """A value of a description as plain data; of a kind without settings, its word."""
+    if isinstance(value, eqx.Module):
+        settings = _settings(value)
+        return settings["kind"] if set(settings) == {"kind"} else settings
+    if isinstance(value, dict):
+        return {key: _setting(entry) for key, entry in value.items()}
+    if value is None:
+        return "none"
+    if isinstance(value, bool | int | str):
+        return value
+    return np.asarray(value).tolist() if np.ndim(value) else float(value)
 
 
 def _paths(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     for key, value in settings.items():
         if isinstance(value, Mapping):
+            if "kind" in value and prefix:  # may be exchanged as a whole, by a word
+                yield f"{prefix}{key}"
             yield from _paths(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}"

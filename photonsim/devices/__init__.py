@@ -2,6 +2,8 @@
 
 from photonsim.devices.directional_coupler import DirectionalCoupler as DirectionalCoupler
 from photonsim.devices.electro_absorption_modulator import ElectroAbsorptionModulator as ElectroAbsorptionModulator
+from photonsim.devices.kinds import MODULATORS as MODULATORS
+from photonsim.devices.kinds import STAGES as STAGES
 from photonsim.devices.laser import Laser as Laser
 from photonsim.devices.link_budget import LinkBudget as LinkBudget
 from photonsim.devices.mach_zehnder_modulator import MachZehnderModulator as MachZehnderModulator

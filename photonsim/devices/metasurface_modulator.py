@@ -5,10 +5,12 @@ resonance is also the pixel's speed limit: light stays in it for `Q / (2π ν)`,
 leaves 193 GHz at 1550 nm, but needs twice the voltage of a Q of 2000 for the same contrast.
 """
 
+from collections.abc import Mapping
+
 from jax import numpy as jnp
 from jaxtyping import Array, Float
 
-from photonsim.devices.modulator import AbstractModulator, switching_energy_j
+from photonsim.devices.modulator import DARK_EXTINCTION_DB, AbstractModulator, switching_energy_j
 from photonsim.errors import check_fraction, check_number
 from photonsim.units import LIGHT_SPEED_M_PER_S, db_from_ratio, ratio_from_db
 
@@ -54,6 +56,11 @@ class MetasurfaceModulator(AbstractModulator):
     def energy_j(self) -> float:
         """Energy to switch a pixel, `½ α C V_s²`, J."""
         return switching_energy_j(self.capacitance_f, self.swing_v, self.activity)
+
+    @property
+    def dark_settings(self) -> Mapping[str, float]:
+        """Critical coupling, where nothing returns on resonance."""
+        return {"resonance_depth_db": DARK_EXTINCTION_DB}
 
     @property
     def half_width_v(self):

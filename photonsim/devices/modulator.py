@@ -12,6 +12,8 @@ take it away; the shot noise of its light stays, and about `T_max / T_min` level
 """
 
 import abc
+from collections.abc import Mapping
+from typing import Any
 
 import equinox as eqx
 from jax import numpy as jnp
@@ -20,18 +22,38 @@ from jaxtyping import Array, Float
 from photonsim.errors import check_number
 from photonsim.units import ratio_from_db
 
+DARK_EXTINCTION_DB = 200.0  # as good as dark: one photon in 1e20
+
 
 class AbstractModulator(eqx.Module):
     """What every modulator answers: what it passes, what it costs, and how its voltage bends the light.
 
-    Besides the methods below each has, as a field or as a property, `insertion_loss_db` (at its most transparent),
-    `extinction_ratio_db` (brightest over darkest) and `static_power_w` (bias and tuning).
+    - `energy_j`: drive energy of one symbol, J.
+    - `static_power_w`: bias and tuning, W.
+    - `insertion_loss_db`: at its most transparent, dB.
+    - `extinction_ratio_db`: brightest over darkest, dB.
     """
 
+    energy_j: eqx.AbstractVar[Any]
+    static_power_w: eqx.AbstractVar[Any]
+    insertion_loss_db: eqx.AbstractVar[Any]
+    extinction_ratio_db: eqx.AbstractVar[Any]
+
     @property
-    @abc.abstractmethod
-    def energy_j(self) -> float:
-        """Drive energy of one symbol, J."""
+    def dark_settings(self) -> Mapping[str, float]:
+        """The settings that would make it dark at the value 0."""
+        return {"extinction_ratio_db": DARK_EXTINCTION_DB}
+
+    @property
+    def leaks(self) -> bool:
+        """Whether light worth the name passes at the value 0; a traced setting may let it."""
+        values = ((getattr(self, name), dark) for name, dark in self.dark_settings.items())
+        return any(not isinstance(value, int | float) or value < dark for value, dark in values)
+
+    @property
+    def leakage(self):
+        """`T_min / T_max`: the light that passes at the value 0 over that at the value 1."""
+        return 10.0 ** (-self.extinction_ratio_db / 10)
 
     @property
     @abc.abstractmethod
@@ -61,22 +83,45 @@ class AbstractModulator(eqx.Module):
         return self.transfer(dark_v + (bright_v - dark_v) * u)
 
 
-class Modulator(eqx.Module):
-    """An amplitude modulator of known energy, its transfer curve linearised by the DAC's table: `T(u) = u`.
+class Modulator(AbstractModulator):
+    """A modulator of known energy whose light follows its drive: `T(u) = T_min + (T_max - T_min) u` without a table.
 
-    For chips of which no more is published. Its loss belongs to the tile's `insertion_loss_db`. Left out: residual
-    curvature, finite extinction, bandwidth and inter-symbol interference.
+    For chips of which no more is published: without the last two settings it has no loss, which then belongs to the
+    tile's `insertion_loss_db`, and is dark at zero. Left out: bandwidth and inter-symbol interference.
 
     - `energy_j`: drive energy for one symbol, J.
     - `static_power_w`: bias and tuning power of one modulator, W.
+    - `insertion_loss_db`, `extinction_ratio_db`: see `AbstractModulator`.
     """
 
     energy_j: float
     static_power_w: float = 0.0
+    insertion_loss_db: float = 0.0
+    extinction_ratio_db: float = DARK_EXTINCTION_DB
 
     def __check_init__(self):
         check_number("modulator.energy_j", self.energy_j, at_least=0.0)
         check_number("modulator.static_power_w", self.static_power_w, at_least=0.0)
+        check_number("modulator.insertion_loss_db", self.insertion_loss_db, at_least=0.0)
+        check_number("modulator.extinction_ratio_db", self.extinction_ratio_db, above=0.0)
+
+    @property
+    def brightest(self) -> Array:
+        """See `AbstractModulator`."""
+        return brightest_and_darkest(self.insertion_loss_db, self.extinction_ratio_db)[0]
+
+    @property
+    def darkest(self) -> Array:
+        """See `AbstractModulator`."""
+        return brightest_and_darkest(self.insertion_loss_db, self.extinction_ratio_db)[1]
+
+    def voltage_v(self, u: Float[Array, "..."]) -> Float[Array, "..."]:
+        """The drive in units of its swing: u itself."""
+        return u
+
+    def transfer(self, voltage_v: Float[Array, "..."]) -> Float[Array, "..."]:
+        """A straight line."""
+        return self.transmission(voltage_v)
 
 
 def brightest_and_darkest(insertion_loss_db, extinction_ratio_db) -> tuple[Array, Array]:

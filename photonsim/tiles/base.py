@@ -9,7 +9,6 @@ import equinox as eqx
 from jaxtyping import Array, Float, UInt32
 
 from photonsim.events import EventCounts
-from photonsim.tiles.partial_sums import Programmed
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class AbstractTile(eqx.Module):
 
     @property
     @abc.abstractmethod
-    def macs_per_cycle(self) -> int:
+    def macs_per_cycle(self) -> float:
         """Multiply-accumulates in one symbol period."""
 
     @property
@@ -54,18 +53,21 @@ class AbstractTile(eqx.Module):
         """All that keeps this tile from being exact, on or off: with every one off, it is."""
 
     @abc.abstractmethod
-    def program(self, w: Float[Array, "k n"], cores: int) -> Programmed:
-        """Write a matrix into as many tiles as it fills, dealt out in turn to `cores` physical ones."""
+    def program(self, w: Float[Array, "k n"], cores: int) -> Any:
+        """Write a matrix into as many tiles as it fills, dealt out in turn to `cores` physical ones.
+
+        A pytree that only `compact` and `matmul` of the same tile read; for most tiles a `Programmed`.
+        """
 
     @abc.abstractmethod
-    def compact(self, programmed: Programmed) -> Programmed:
+    def compact(self, programmed: Any) -> Any:
         """The same programmed matrix with its levels stored in the narrowest type that holds them."""
 
     @abc.abstractmethod
     def matmul(
         self,
         x: Float[Array, "*b m k"],
-        programmed: Programmed,
+        programmed: Any,
         key_data: UInt32[Array, "*b 2"],
         engine: str,
         row_offset,

@@ -2,8 +2,9 @@
 
 A column reads `v = g v₀ + o + s n`, with one draw of gain g, offset o and noise spread s per physical column and die
 (the model that fits the public measurements of Lightmatter's Envise, Nature 640:368, 2025). A disturbance common to the
-columns of a tile is added at each reading. The digital side divides by what it knows of the gain and takes off what it
-knows of the offset (the offset is trimmed in the amplifier, before the converter).
+columns of a tile is added at each reading. Gain and offset drift (`drift.py`). The digital side divides by what it
+knows of the gain and takes off what it knows of the offset (`correction.py`; the offset is trimmed in the amplifier,
+before the converter).
 """
 
 import functools
@@ -14,7 +15,11 @@ import numpy as np
 from jax import numpy as jnp
 from jaxtyping import Array, Float
 
-from photonsim.errors import check_choice, check_number
+from photonsim.errors import check_number
+from photonsim.tiles.correction import AbstractCorrection, MeanCorrection
+from photonsim.tiles.drift import Drift
+
+REFERENCES, DRIFT, CELLS = 1, 2, 3  # folded into the die's key: draws beside those of its columns
 
 
 class Die(eqx.Module):
@@ -25,7 +30,9 @@ class Die(eqx.Module):
     - `offset_mean`, `offset_spread`: of the columns' offset.
     - `noise_spread`: standard deviation of ln s, the columns' noise over its median.
     - `common_mode_rms`: disturbance shared by the columns of a tile at each reading.
-    - `correction`: what the digital side knows: `"none"`, the `"mean"` gain and offset, or each `"column"`'s.
+    - `correction`: what the digital side knows: `none`, the `mean` gain and offset, each `column`'s, or what a
+      calibration has `measured`.
+    - `drift`: how far the columns are from where they were characterised.
     """
 
     seed: int = 0
@@ -35,24 +42,43 @@ class Die(eqx.Module):
     offset_spread: float = 0.0
     noise_spread: float = 0.0
     common_mode_rms: float = 0.0
-    correction: str = eqx.field(static=True, default="mean")
+    correction: AbstractCorrection = MeanCorrection()
+    drift: Drift = Drift()
 
     def __check_init__(self):
         check_number("die.gain_mean", self.gain_mean, above=0.0)
         for name in ("gain_spread", "offset_spread", "noise_spread", "common_mode_rms"):
             check_number(f"die.{name}", getattr(self, name), at_least=0.0)
         check_number("die.offset_mean", self.offset_mean)
-        check_choice("die.correction", self.correction, ("none", "mean", "column"))
 
-    def draw(self, cores: int, columns: int) -> "DieColumns":
-        """Gain, offset and noise spread of every physical column, (cores, columns)."""
-        keys = jax.random.split(jax.random.key(self.seed), 3)
-        g, o, s = (jax.random.normal(key, (cores, columns), jnp.float32) for key in keys)
-        return DieColumns(
-            gain=self.gain_mean + self.gain_spread * g,
-            offset=self.offset_mean + self.offset_spread * o,
+    def draw(
+        self, cores: int, columns: int, cell_gain: Float[Array, "c n"] | float = 1.0, references: bool = False
+    ) -> "DieColumns":
+        """Every physical column as it is now, and what is known of it, (cores, columns).
+
+        `cell_gain`: what the cells of each column have in common. `references`: of the columns that tiles read beside
+        those of the matrix.
+        """
+        key = jax.random.key(self.seed)
+        key = jax.random.fold_in(key, REFERENCES) if references else key
+        g, o, s = (jax.random.normal(each, (cores, columns), jnp.float32) for each in jax.random.split(key, 3))
+        gain = (self.gain_mean + self.gain_spread * g) * cell_gain
+        offset = self.offset_mean + self.offset_spread * o
+        known = self.correction.of_references if references else self.correction
+        made = DieColumns(
+            gain=gain,
+            offset=offset,
             noise=jnp.exp(self.noise_spread * s),
+            known_gain=known.gain(gain, self.gain_mean),
+            known_offset=known.offset(offset, self.offset_mean),
         )
+        return made if self.drift.is_still else self._drifted(made, jax.random.fold_in(key, DRIFT))
+
+    def _drifted(self, made: "DieColumns", key) -> "DieColumns":
+        gain_key, offset_key = jax.random.split(key)
+        gain = made.gain * self.drift.relative_gain(gain_key, made.gain.shape)
+        offset = made.offset + self.drift.added_offset(offset_key, made.offset.shape)
+        return DieColumns(gain, offset, made.noise, made.known_gain, made.known_offset)
 
     def landing(self, cores: int, columns: int, blocks: int, width: int) -> "DieColumns":
         """The physical columns that a matrix of `width` columns, `blocks` tiles deep, lands on: (blocks, width).
@@ -61,36 +87,37 @@ class Die(eqx.Module):
         """
         if all(isinstance(leaf, int | float) for leaf in jax.tree.leaves(self)):
             return _known_landing(self, cores, columns, blocks, width)
-        return _landing(self, cores, columns, blocks, width)
-
-    def known_gain(self, gain: Float[Array, "*b"]) -> Float[Array, "*b"]:
-        """The gain the digital side divides by."""
-        return {"none": jnp.ones_like(gain), "mean": jnp.full_like(gain, self.gain_mean), "column": gain}[
-            self.correction
-        ]
-
-    def known_offset(self, offset: Float[Array, "*b"]) -> Float[Array, "*b"]:
-        """The offset that is trimmed away in the amplifier."""
-        mean = jnp.full_like(offset, self.offset_mean)
-        return {"none": jnp.zeros_like(offset), "mean": mean, "column": offset}[self.correction]
+        return land(self.draw(cores, columns), columns, blocks, width)
 
 
 class DieColumns(eqx.Module):
-    """Physical columns of one die: over (core, column), or over (block, output) of the matrix that they hold."""
+    """Physical columns of one die: over (core, column), or over (block, output) of the matrix that they hold.
+
+    `gain`, `offset` and `noise` as they are; `known_gain` and `known_offset` as the digital side takes them to be.
+    """
 
     gain: Float[Array, "a b"]
     offset: Float[Array, "a b"]
     noise: Float[Array, "a b"]
+    known_gain: Float[Array, "a b"]
+    known_offset: Float[Array, "a b"]
 
 
-def _landing(die: Die, cores: int, columns: int, blocks: int, width: int) -> DieColumns:
+def landing_places(cores: int, columns: int, blocks: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Core (blocks, width) and physical column (width,) of each column of a matrix in each of its blocks."""
     n = np.arange(width)
     core = (np.arange(blocks)[:, None] * -(-width // columns) + n // columns) % cores
-    return jax.tree.map(lambda values: values[core, n % columns], die.draw(cores, columns))
+    return core, n % columns
+
+
+def land(drawn: DieColumns, columns: int, blocks: int, width: int) -> DieColumns:
+    """Columns over (core, column) dealt out to a matrix, (blocks, width)."""
+    core, column = landing_places(drawn.gain.shape[0], columns, blocks, width)
+    return jax.tree.map(lambda values: values[core, column], drawn)
 
 
 @functools.lru_cache(maxsize=256)
 def _known_landing(die: Die, cores: int, columns: int, blocks: int, width: int) -> DieColumns:
     """The same for a die whose numbers are known: constants, even while a function is being traced."""
     with jax.ensure_compile_time_eval():
-        return _landing(die, cores, columns, blocks, width)
+        return land(die.draw(cores, columns), columns, blocks, width)

@@ -37,7 +37,7 @@ def set_readout(
     codes_per_unit = adc.full_scale_code / full_scale
     gain = columns.gain * codes_per_unit
     noise = adc.noise_rms * adc.full_scale_code * columns.noise
-    offset = (columns.offset - die.known_offset(columns.offset)) * adc.full_scale_code
+    offset = (columns.offset - columns.known_offset) * adc.full_scale_code
     shape = scales.shape
     return Programmed(
         levels=levels,
@@ -45,7 +45,7 @@ def set_readout(
         offset=jnp.broadcast_to(offset, shape) + extra * gain,
         noise_variance=jnp.broadcast_to(noise**2, shape) + variance * gain**2,
         shot_variance=shot_variance * gain**2 / per_product,
-        scale=scales / (codes_per_unit * die.known_gain(columns.gain)),
+        scale=scales * (full_scale / (adc.full_scale_code * columns.known_gain)),
     )
 
 
