@@ -99,12 +99,22 @@ class ExactUnit(AbstractHostUnit):
 
 def host_unit(unit: AbstractMatmulUnit, engine: str) -> AbstractHostUnit:
     """A unit for host memory. `engine` `"auto"` takes the quickest that is right, the others what they say."""
+    try:
+        return _known_unit(unit, engine)
+    except TypeError:  # a unit that cannot be hashed, such as a chip with arrays in it
+        return _new_unit(unit, engine)
+
+
+def _new_unit(unit: AbstractMatmulUnit, engine: str) -> AbstractHostUnit:
     if isinstance(unit, Chip) and engine != "jax":
         if engine == "auto" and not disturbances_on(unit):
             return ExactUnit()
         if type(unit.tile) is Crossbar and fast_engine_available()[0]:
             return KernelUnit(unit, unit.tile)
     return XlaUnit(unit, engine)
+
+
+_known_unit = functools.lru_cache(maxsize=32)(_new_unit)  # what XLA compiled for a chip serves every model on it
 
 
 def host_array(tensor: torch.Tensor) -> np.ndarray:
