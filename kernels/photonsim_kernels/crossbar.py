@@ -21,19 +21,35 @@ and the two long ones, `encode_row` and `run_task`, are called by symbol, so tha
 import llvmlite.binding
 import numba
 import numpy as np
-from numba import float32, types, uint32
+from numba import float32, int32, types, uint32
 from numba.np.numpy_support import carray
 
 from photonsim_kernels.compiled import compiled, compiled_callback, threads_may_overlap
-from photonsim_kernels.noise import COMMON_MODE, INTENSITY, fill_shared, tile_key
+from photonsim_kernels.noise import (
+    COMMON_MODE,
+    GROUPS,
+    INTENSITY,
+    fill_rows,
+    fill_rows_of_a_group,
+    fill_shared,
+    tile_key,
+)
 from photonsim_kernels.pointers import bits_of, float_of_bits, pointer
 from photonsim_kernels.products import (
+    BYTE_STEP,
     PANEL,
     ROWS,
+    byte_product_row,
+    byte_product_rows,
+    float_light_row,
+    float_light_rows,
     float_product_row,
     float_product_rows,
+    integer_light_row,
+    integer_light_rows,
     integer_product_row,
     integer_product_rows,
+    pack_bytes,
     pack_floats,
     pack_int8,
     pack_int8_floats,
@@ -50,7 +66,7 @@ from photonsim_kernels.products import (
 )
 from photonsim_kernels.reading import read_row, read_rows
 
-PANELS = 4  # packed at once, so that a cache line of 64 int8 levels is read once
+PANELS = GROUPS  # 4, packed at once, so that a cache line of 64 int8 levels is read once
 ROW_BLOCK = 258  # rows of a task
 WORTH_THREADS = 1 << 18  # multiply-accumulates of a product, some 10 µs: less than it can take to wake a thread
 SMALLEST_SCALE = float32(2.0**-100)
@@ -64,12 +80,20 @@ SETTING_BYTES = SETTING.itemsize
 
 # One product. Addresses of the operands (see `crossbar_matmul`), the result, and the working memory of `run_job`;
 # `source` (10, batches): which batch element of an operand belongs to which of the result; sizes; bytes per number.
+# Magnitudes of the codes (bytes, `byte_rows` per block) and their totals are kept where they are multiplied as bytes.
 JOB = np.dtype(
     [(name, np.int64) for name in OPERANDS]
-    + [(name, np.int64) for name in ("y", "source", "codes", "magnitudes", "scales")]
+    + [(name, np.int64) for name in ("y", "source", "codes", "magnitudes", "magnitude_totals", "scales")]
     + [(name, np.int64) for name in ("batches", "rows", "inner", "blocks", "tile_rows", "width")]
-    + [(name, np.int64) for name in ("level_bytes", "code_bytes", "code_rows", "chunk")]
+    + [(name, np.int64) for name in ("level_bytes", "code_bytes", "code_rows", "byte_rows", "chunk")]
 )
+
+# One task: its place in the result, its own working memory, the keys of a block, and what is on. See `_start_task`.
+PARTS = ("panels", "magnitude_panels", "scratch", "columns", "copies", "common", "light", "totals", "sums")
+PARTS += ("magnitude_sums", "deviates")
+FLAGS = ("noise", "shot_noise", "common_mode", "intensity_noise", "packed")
+PLACE = ("b", "first_row", "rows", "first_column", "panel_count", "panel_bytes", "byte_panel_bytes")
+TASK = np.dtype([(name, np.int64) for name in PLACE + PARTS + FLAGS] + [(f"key{i}", np.uint32) for i in range(2)])
 
 
 # Input codes
@@ -97,8 +121,8 @@ def full_scale_code(bits):
 
 
 @compiled
-def _encode_block(x, codes, magnitudes, scale, bits, keep_magnitudes):
-    """Codes of one block under its scale, and their magnitudes; zeros after the last input."""
+def _encode_block(x, codes, scale, bits):
+    """Codes of one block under its scale; zeros after the last input."""
     limit = float32(full_scale_code(bits))
     per_unit = float32(limit / scale) if scale > 0 else float32(0)
     inputs = x.shape[0] if scale > 0 else 0
@@ -111,9 +135,19 @@ def _encode_block(x, codes, magnitudes, scale, bits, keep_magnitudes):
         codes[k] = value
     for k in range(inputs, codes.shape[0]):
         codes[k] = 0
-    if keep_magnitudes:
-        for k in range(codes.shape[0]):
-            magnitudes[k] = abs(codes[k])
+
+
+@compiled
+def _keep_magnitudes(codes, magnitudes):
+    """Magnitudes of codes of at most 8 bits as bytes, and zeros after them; their sum."""
+    total = 0
+    for k in range(codes.shape[0]):
+        magnitude = abs(int32(codes[k]))
+        magnitudes[k] = magnitude
+        total += magnitude
+    for k in range(codes.shape[0], magnitudes.shape[0]):
+        magnitudes[k] = 0
+    return total
 
 
 @compiled
@@ -132,149 +166,225 @@ def _source(job, operand, b):
     return pointer(job.source, np.int64)[operand * job.batches + b]
 
 
-TASK = types.void(types.intp, types.intp)  # (address of the job, number of the task)
+ON_TASK = types.void(types.intp, types.intp)  # (address of the job, number of the task)
 
 
-@compiled_callback(TASK)
+@compiled_callback(ON_TASK)
 def _encode_row(job_address, i):
-    """Codes, magnitudes and scales of one row of x: (T, R'), (T, R'), (T,)."""
+    """Codes, scales and, as bytes, magnitudes of one row of x: (T, R'), (T,), (T, R'')."""
     job = _job(job_address)
     b, m = i // job.rows, i % job.rows
-    setting = _setting(job, b)
+    bits = _setting(job, b).input_bits
     for t in range(job.blocks):
         start = t * job.tile_rows
         count = min(job.tile_rows, job.inner - start)
         address = job.x + 4 * ((_source(job, 0, b) * job.rows + m) * job.inner + start)
         x = carray(pointer(address, np.float32), count)
         scale = block_scale(x)
-        pointer(job.scales, np.float32)[i * job.blocks + t] = scale
-        place = job.code_bytes * job.code_rows * (i * job.blocks + t)
-        bits, keep = setting.input_bits, setting.shot_noise != 0
+        block = i * job.blocks + t
+        pointer(job.scales, np.float32)[block] = scale
+        place = job.code_bytes * job.code_rows * block
         if job.code_bytes == 2:
             codes = carray(pointer(job.codes + place, np.int16), job.code_rows)
-            magnitudes = carray(pointer(job.magnitudes + place, np.int16), job.code_rows)
-            _encode_block(x, codes, magnitudes, scale, bits, keep)
+            _encode_block(x, codes, scale, bits)
+            if job.byte_rows > 0:
+                magnitudes = carray(pointer(job.magnitudes + job.byte_rows * block, np.uint8), job.byte_rows)
+                pointer(job.magnitude_totals, np.int32)[block] = _keep_magnitudes(codes, magnitudes)
         else:
-            float_codes = carray(pointer(job.codes + place, np.float32), job.code_rows)
-            float_magnitudes = carray(pointer(job.magnitudes + place, np.float32), job.code_rows)
-            _encode_block(x, float_codes, float_magnitudes, scale, bits, keep)
+            _encode_block(x, carray(pointer(job.codes + place, np.float32), job.code_rows), scale, bits)
 
 
 # One task
 
 
 @compiled
-def _scratch(job):
-    """Room for the levels of one block of 16 columns, zero."""
-    return np.zeros(job.tile_rows * job.level_bytes * PANEL, np.uint8)
+def _task_count(job):
+    """(blocks of rows, blocks of columns) of one product."""
+    return (job.rows + ROW_BLOCK - 1) // ROW_BLOCK, (job.width + PANELS * PANEL - 1) // (PANELS * PANEL)
 
 
 @compiled
-def _find_levels(job, b, t, column, scratch):
-    """(address, bytes from row to row) of 16 columns of block `t`: a copy with zeros beside them if there are fewer."""
-    row_bytes = job.level_bytes * job.width
-    block = (_source(job, 1, b) * job.blocks + t) * job.tile_rows
+def _find_place(job, task, i):
+    """Which rows and columns task `i` computes, and what is on."""
+    row_blocks, column_blocks = _task_count(job)
+    task.b, rest = i // (row_blocks * column_blocks), i % (row_blocks * column_blocks)
+    task.first_row, task.first_column = rest % row_blocks * ROW_BLOCK, rest // row_blocks * PANELS * PANEL
+    task.rows = min(ROW_BLOCK, job.rows - task.first_row)
+    task.panel_count = min(PANELS, (job.width - task.first_column + PANEL - 1) // PANEL)
+    task.panel_bytes, task.byte_panel_bytes = job.code_bytes * job.code_rows * PANEL, job.byte_rows * PANEL
+    setting = _setting(job, task.b)
+    task.shot_noise, task.common_mode, task.intensity_noise = (
+        setting.shot_noise, setting.common_mode, setting.intensity_noise
+    )  # fmt: skip
+    task.noise = setting.noise | setting.shot_noise
+    task.packed = task.rows >= ROWS  # else each row is multiplied by the levels as they are stored
+
+
+@compiled
+def _part_sizes(job, task):
+    """Bytes of each of the `PARTS`."""
+    count, block = task.panel_count, 4 * PANEL * task.panel_count
+    panels = count * task.panel_bytes * task.packed
+    light_panels = count * (task.byte_panel_bytes or task.panel_bytes) * task.packed * task.shot_noise
+    scratch = job.tile_rows * job.level_bytes * PANEL if job.width % PANEL else 0
+    rows = block * task.rows
+    return (
+        panels, light_panels, scratch, 8 * 5 * count, 4 * 5 * PANEL, rows * task.common_mode,
+        rows * task.intensity_noise, rows, ROWS * block, ROWS * block, 4 * ROWS * PANELS * PANEL
+    )  # fmt: skip
+
+
+@compiled
+def _take(workspace, sizes, part):
+    """The address of a part of the working memory, at a multiple of 64."""
+    address = (workspace.ctypes.data + 63) // 64 * 64
+    for before in range(part):
+        address += (sizes[before] + 63) // 64 * 64
+    return address
+
+
+@compiled
+def _clear(address, size):
+    values = carray(pointer(address, np.uint8), size)
+    values[:] = 0
+
+
+@compiled
+def _start_task(job, tasks, i):
+    """Fill in the record of task `i`; returns its working memory."""
+    task = tasks[0]
+    _find_place(job, task, i)
+    sizes = _part_sizes(job, task)
+    workspace = np.empty(64 * (len(sizes) + 1) + sum(sizes), np.uint8)
+    task.panels, task.magnitude_panels = _take(workspace, sizes, 0), _take(workspace, sizes, 1)
+    task.scratch, task.columns, task.copies = (
+        _take(workspace, sizes, 2), _take(workspace, sizes, 3), _take(workspace, sizes, 4)
+    )  # fmt: skip
+    task.common, task.light, task.totals = (
+        _take(workspace, sizes, 5), _take(workspace, sizes, 6), _take(workspace, sizes, 7)
+    )  # fmt: skip
+    task.sums, task.magnitude_sums = _take(workspace, sizes, 8), _take(workspace, sizes, 9)
+    task.deviates = _take(workspace, sizes, 10)
+    for part in (2, 4, 7):  # scratch, copies, totals
+        _clear(_take(workspace, sizes, part), sizes[part])
+    return workspace
+
+
+@compiled
+def _find_levels(job, task, t, p):
+    """(address, bytes from row to row) of panel `p` of block `t`; of a copy with zeros if it has no 16 columns."""
+    row_bytes, column = job.level_bytes * job.width, task.first_column + p * PANEL
+    block = (_source(job, 1, task.b) * job.blocks + t) * job.tile_rows
     address = job.levels + row_bytes * block + job.level_bytes * column
     if job.width - column >= PANEL:
         return address, row_bytes
-    there, here = pointer(address, np.uint8), job.level_bytes * PANEL
+    there, here, copy = pointer(address, np.uint8), job.level_bytes * PANEL, pointer(task.scratch, np.uint8)
     for k in range(job.tile_rows):
         for i in range(job.level_bytes * (job.width - column)):
-            scratch[here * k + i] = there[row_bytes * k + i]
-    return scratch.ctypes.data, here
+            copy[here * k + i] = there[row_bytes * k + i]
+    return task.scratch, here
 
 
 @compiled
-def _pack(job, b, t, start, count, panels, magnitudes, keep, scratch):
-    """Levels of block `t` from column `start` as `count` panels (steps, 16, inputs of a step), and their magnitudes."""
-    side, last = 4 // job.code_bytes, job.tile_rows - 1
-    steps = job.code_rows // side
-    for p in range(count):
-        levels, row_bytes = _find_levels(job, b, t, start + p * PANEL, scratch)
-        to, also = panels + 64 * p * steps, magnitudes + 64 * p * steps
+def _pack(job, task, t):
+    """Levels of block `t` as panels (steps, 16, inputs of a step), and their magnitudes."""
+    side, last, keep = 4 // job.code_bytes, job.tile_rows - 1, task.shot_noise != 0
+    steps, as_words = job.code_rows // side, keep and job.byte_rows == 0
+    for p in range(task.panel_count):
+        levels, row_bytes = _find_levels(job, task, t, p)
+        to = task.panels + p * task.panel_bytes
+        also = task.magnitude_panels + p * (task.byte_panel_bytes or task.panel_bytes)
+        if keep and not as_words:
+            pack_bytes(levels, row_bytes, last, job.byte_rows // BYTE_STEP, also)
         if job.level_bytes == 1:
             if side == 2:
-                pack_int8(levels, row_bytes, last, steps, to, also, keep)
+                pack_int8(levels, row_bytes, last, steps, to, also, as_words)
             else:
-                pack_int8_floats(levels, row_bytes, last, steps, to, also, keep)
+                pack_int8_floats(levels, row_bytes, last, steps, to, also, as_words)
         elif job.level_bytes == 2:
             if side == 2:
-                pack_int16(levels, row_bytes, last, steps, to, also, keep)
+                pack_int16(levels, row_bytes, last, steps, to, also, as_words)
             else:
-                pack_int16_floats(levels, row_bytes, last, steps, to, also, keep)
+                pack_int16_floats(levels, row_bytes, last, steps, to, also, as_words)
         else:
-            pack_floats(levels, row_bytes, last, steps, to, also, keep)
+            pack_floats(levels, row_bytes, last, steps, to, also, as_words)
 
 
 @compiled
-def _stream(job, b, t, column, count, codes, magnitudes, sums, magnitude_sums, both, scratch):
-    """Sums (count, 16) of one row of codes with unpacked levels, and of the magnitudes if `both`.
+def _stream(job, task, t, codes):
+    """Sums (panels, 16) of one row of codes with unpacked levels, and of the magnitudes under shot noise.
 
     A whole cache line of int8 levels at once where all four panels are there: rows of a matrix whose width is a
     multiple of 1024 share a few places of the first cache, so a line that is come back to would be gone.
     """
-    together = job.width - column >= PANELS * PANEL and (job.code_bytes == 2 or job.level_bytes == 4)
+    full = job.width - task.first_column >= PANELS * PANEL
+    together = full and (job.code_bytes == 2 or job.level_bytes == 4)
     p = 0
-    while p < count:
-        levels, row_bytes = _find_levels(job, b, t, column + p * PANEL, scratch)
-        place = 4 * PANEL * p
-        _stream_panels(job, codes, magnitudes, levels, row_bytes, sums + place, magnitude_sums + place, both, together)
+    while p < task.panel_count:
+        levels, row_bytes = _find_levels(job, task, t, p)
+        _stream_panels(job, task, codes, levels, row_bytes, 4 * PANEL * p, together)
         p += PANELS if together else 1
 
 
 @compiled
-def _stream_panels(job, codes, magnitudes, levels, row_bytes, sums, magnitude_sums, both, together):
+def _stream_panels(job, task, codes, levels, row_bytes, place, together):
     """Sums of one panel, or of `PANELS` together; in the same chunks as in `_multiply`."""
-    side = 4 // job.code_bytes
+    side, both = 4 // job.code_bytes, task.shot_noise != 0
+    sums, magnitude_sums = task.sums + place, task.magnitude_sums + place
     steps = job.code_rows // side
     start = 0
     while start < steps:
         count = min(job.chunk, steps - start)
-        q, a, more = codes + 4 * start, magnitudes + 4 * start, start > 0
+        q, more = codes + 4 * start, start > 0
         here, last = levels + row_bytes * side * start, job.tile_rows - 1 - side * start
         if job.level_bytes == 1:
             if side == 1:
-                streamed_int8_floats(q, a, here, row_bytes, last, count, sums, magnitude_sums, more, both)
+                streamed_int8_floats(q, here, row_bytes, last, count, sums, magnitude_sums, more, both)
             elif together:
-                streamed_int8(q, a, here, row_bytes, last, count, sums, magnitude_sums, more, both)
+                streamed_int8(q, here, row_bytes, last, count, sums, magnitude_sums, more, both)
             else:
-                streamed_int8_panel(q, a, here, row_bytes, last, count, sums, magnitude_sums, more, both)
+                streamed_int8_panel(q, here, row_bytes, last, count, sums, magnitude_sums, more, both)
         elif job.level_bytes == 2:
             if side == 1:
-                streamed_int16_floats(q, a, here, row_bytes, last, count, sums, magnitude_sums, more, both)
+                streamed_int16_floats(q, here, row_bytes, last, count, sums, magnitude_sums, more, both)
             elif together:
-                streamed_int16(q, a, here, row_bytes, last, count, sums, magnitude_sums, more, both)
+                streamed_int16(q, here, row_bytes, last, count, sums, magnitude_sums, more, both)
             else:
-                streamed_int16_panel(q, a, here, row_bytes, last, count, sums, magnitude_sums, more, both)
+                streamed_int16_panel(q, here, row_bytes, last, count, sums, magnitude_sums, more, both)
         elif together:
-            streamed_floats(q, a, here, row_bytes, last, count, sums, magnitude_sums, more, both)
+            streamed_floats(q, here, row_bytes, last, count, sums, magnitude_sums, more, both)
         else:
-            streamed_floats_panel(q, a, here, row_bytes, last, count, sums, magnitude_sums, more, both)
+            streamed_floats_panel(q, here, row_bytes, last, count, sums, magnitude_sums, more, both)
         start += count
 
 
 @compiled
-def _find_columns(job, b, t, start, count, copies, places):
-    """Where the five values of each column lie, for `count` panels from `start`: (count, 5) addresses of 16 numbers.
+def _find_columns(job, task, t):
+    """Where the five values of each column lie: (panels, 5) addresses of 16 numbers.
 
     A panel with fewer columns is copied, with zeros after them.
     """
     operands = (job.gain, job.offset, job.noise_variance, job.shot_variance, job.scale)
-    whole = min(count, (job.width - start) // PANEL)
+    whole = min(task.panel_count, (job.width - task.first_column) // PANEL)
+    places = pointer(task.columns, np.int64)
     for a in range(5):
-        first = operands[a] + 4 * ((_source(job, 2 + a, b) * job.blocks + t) * job.width + start)
+        block = _source(job, 2 + a, task.b) * job.blocks + t
+        first = operands[a] + 4 * (block * job.width + task.first_column)
         for p in range(whole):
-            places[p, a] = first + 4 * PANEL * p
-        if whole < count:
-            values = pointer(first + 4 * PANEL * whole, np.float32)
-            for n in range(job.width - start - whole * PANEL):
-                copies[a, n] = values[n]
-            places[whole, a] = copies[a].ctypes.data
+            places[5 * p + a] = first + 4 * PANEL * p
+        if whole < task.panel_count:
+            values, copy = pointer(first + 4 * PANEL * whole, np.float32), task.copies + 4 * PANEL * a
+            for n in range(job.width - task.first_column - whole * PANEL):
+                pointer(copy, np.float32)[n] = values[n]
+            places[5 * whole + a] = copy
 
 
 @compiled
-def _multiply(job, codes, panel, together, out):
-    """Sums (6 or 1, 16) of the rows at the address `codes`, in chunks of inputs whose integer sums fit in 32 bits."""
+def _multiply(job, codes, panel, together, out, light):
+    """Sums (6 or 1, 16) of the rows at the address `codes`, in chunks of inputs whose integer sums fit in 32 bits.
+
+    Of their magnitudes, if it is the `light` that is wanted.
+    """
     stride = job.code_bytes * job.code_rows * job.blocks
     steps = job.code_rows * job.code_bytes // 4
     start = 0
@@ -283,101 +393,138 @@ def _multiply(job, codes, panel, together, out):
         q, levels = codes + 4 * start, panel + 4 * PANEL * start
         if job.code_bytes == 2:
             if together:
-                integer_product_rows(q, stride, levels, count, out, start > 0)
+                if light:
+                    integer_light_rows(q, stride, levels, count, out, start > 0)
+                else:
+                    integer_product_rows(q, stride, levels, count, out, start > 0)
+            elif light:
+                integer_light_row(q, stride, levels, count, out, start > 0)
             else:
                 integer_product_row(q, stride, levels, count, out, start > 0)
         elif together:
-            float_product_rows(q, stride, levels, count, out, start > 0)
+            if light:
+                float_light_rows(q, stride, levels, count, out, start > 0)
+            else:
+                float_product_rows(q, stride, levels, count, out, start > 0)
+        elif light:
+            float_light_row(q, stride, levels, count, out, start > 0)
         else:
             float_product_row(q, stride, levels, count, out, start > 0)
         start += count
 
 
-@compiled_callback(TASK)
-def _run_task(job_address, i):
-    """One block of rows and columns of the result, all its tiles one after another."""
-    job = _job(job_address)
-    row_blocks = (job.rows + ROW_BLOCK - 1) // ROW_BLOCK
-    column_blocks = (job.width + PANELS * PANEL - 1) // (PANELS * PANEL)
-    b, rest = i // (row_blocks * column_blocks), i % (row_blocks * column_blocks)
-    first_row, first_column = (rest % row_blocks * ROW_BLOCK, rest // row_blocks * PANELS * PANEL)
-    rows = min(ROW_BLOCK, job.rows - first_row)
-    count = min(PANELS, (job.width - first_column + PANEL - 1) // PANEL)
-    setting = _setting(job, b)
-    shot_noise, common_mode, intensity = setting.shot_noise != 0, setting.common_mode != 0, setting.intensity_noise != 0
-    noise = setting.noise != 0 or shot_noise
-    key = carray(pointer(job.key + 8 * _source(job, 7, b), np.uint32), 2)
-    spreads = pointer(job.shared + 8 * _source(job, 8, b), np.float32)
-    row_number = uint32(uint32(setting.row_offset) + uint32(first_row))
+@compiled
+def _multiply_light(job, task, row, p, together):
+    """Sums of magnitudes of panel `p` and of the rows from row `row` (block included) of the codes."""
+    if job.byte_rows == 0:
+        codes = job.codes + job.code_bytes * job.code_rows * row
+        panel = task.magnitude_panels + p * task.panel_bytes
+        _multiply(job, codes, panel, together, task.magnitude_sums, True)
+        return
+    q, stride, steps = job.magnitudes + job.byte_rows * row, job.byte_rows * job.blocks, job.byte_rows // BYTE_STEP
+    panel, totals = task.magnitude_panels + p * task.byte_panel_bytes, job.magnitude_totals + 4 * row
+    if together:
+        byte_product_rows(q, stride, panel, steps, totals, 4 * job.blocks, task.magnitude_sums)
+    else:
+        byte_product_row(q, stride, panel, steps, totals, 0, task.magnitude_sums)
 
-    block_bytes = job.code_bytes * job.code_rows
-    panel_bytes = block_bytes * PANEL
-    packed = rows >= ROWS  # else each row is multiplied by the levels as they are stored
-    panels = np.empty(count * panel_bytes if packed else 0, np.uint8)
-    panel_magnitudes = np.empty(count * panel_bytes if packed and shot_noise else 0, np.uint8)
-    columns, copies = np.empty((count, 5), np.intp), np.zeros((5, PANEL), np.float32)
-    scratch = _scratch(job)
-    common = np.empty((count, rows if common_mode else 0, PANEL), np.float32)
-    light = np.empty((count, rows if intensity else 0, PANEL), np.float32)
-    totals = np.zeros((count, rows, PANEL), np.float32)
-    sums, magnitude_sums = np.empty((ROWS, PANEL), np.float32), np.empty((ROWS, PANEL), np.float32)
-    for t in range(job.blocks):
-        key0, key1 = tile_key(key[0], key[1], t)
-        if packed:
-            _pack(job, b, t, first_column, count, panels.ctypes.data, panel_magnitudes.ctypes.data, shot_noise, scratch)
-        _find_columns(job, b, t, first_column, count, copies, columns)
-        for p in range(count):
-            if common_mode:
-                fill_shared(common[p], key0, key1, COMMON_MODE, row_number, first_column + p * PANEL, setting.columns)
-            if intensity:
-                fill_shared(light[p], key0, key1, INTENSITY, row_number, first_column + p * PANEL, setting.columns)
-        m = 0
-        while m < rows:
-            together = m + ROWS <= rows
-            row = (b * job.rows + first_row + m) * job.blocks + t
-            codes, magnitudes = job.codes + block_bytes * row, job.magnitudes + block_bytes * row
-            row_scales, number = job.scales + 4 * row, uint32(row_number + uint32(m))
-            if not packed:
-                _stream(
-                    job, b, t, first_column, count, codes, magnitudes, sums.ctypes.data, magnitude_sums.ctypes.data,
-                    shot_noise, scratch,
-                )  # fmt: skip
-            for p in range(count):
-                own = 0 if packed else 4 * PANEL * p
-                if packed:
-                    _multiply(job, codes, panels.ctypes.data + p * panel_bytes, together, sums.ctypes.data)
-                    if shot_noise:
-                        panel = panel_magnitudes.ctypes.data + p * panel_bytes
-                        _multiply(job, magnitudes, panel, together, magnitude_sums.ctypes.data)
-                lane = uint32((first_column + p * PANEL) // 2)
-                gain, offset, noise_variance = columns[p, 0], columns[p, 1], columns[p, 2]
-                shot_variance, scale = columns[p, 3], columns[p, 4]
-                place = 4 * PANEL * (p * rows + m)
-                here, all_light = sums.ctypes.data + own, magnitude_sums.ctypes.data + own
-                shared, lights, total = (
-                    common.ctypes.data + place,
-                    light.ctypes.data + place,
-                    totals.ctypes.data + place,
-                )
-                if together:
-                    read_rows(
-                        here, all_light, gain, offset, noise_variance, shot_variance, scale, shared, lights, total,
-                        row_scales, 4 * job.blocks, key0, key1, number, lane,
-                        spreads[0], spreads[1], setting.adc_bits, noise, shot_noise, common_mode, intensity,
-                    )  # fmt: skip
-                else:
-                    read_row(
-                        here, all_light, gain, offset, noise_variance, shot_variance, scale, shared, lights, total,
-                        row_scales, 0, key0, key1, number, lane,
-                        spreads[0], spreads[1], setting.adc_bits, noise, shot_noise, common_mode, intensity,
-                    )  # fmt: skip
-            m += ROWS if together else 1
-    for p in range(count):
-        start = first_column + p * PANEL
-        for m in range(rows):
-            y = pointer(job.y + 4 * ((b * job.rows + first_row + m) * job.width + start), np.float32)
+
+@compiled
+def _share(job, task, row_number):
+    """Draw what the columns of a tile share, for all rows of the task."""
+    columns = _setting(job, task.b).columns
+    for p in range(task.panel_count):
+        first, place = task.first_column + p * PANEL, 4 * PANEL * task.rows * p
+        if task.common_mode:
+            values = carray(pointer(task.common + place, np.float32), (task.rows, PANEL))
+            fill_shared(values, task.key0, task.key1, COMMON_MODE, row_number, first, columns)
+        if task.intensity_noise:
+            values = carray(pointer(task.light + place, np.float32), (task.rows, PANEL))
+            fill_shared(values, task.key0, task.key1, INTENSITY, row_number, first, columns)
+
+
+@compiled
+def _draw(task, rows, number):
+    """Deviates of some rows and of the task's columns: (rows, 4, 16)."""
+    lane = uint32(task.first_column // 2)
+    if task.panel_count == PANELS:
+        fill_rows(task.deviates, rows, task.key0, task.key1, number, lane)
+        return
+    for p in range(task.panel_count):
+        here = uint32(lane + uint32(PANEL // 2 * p))
+        fill_rows_of_a_group(task.deviates + 4 * PANEL * p, rows, task.key0, task.key1, number, here)
+
+
+@compiled
+def _read(job, task, t, m, together):
+    """Six rows or one of one block: multiplied, read, and added to the totals."""
+    setting, spreads = _setting(job, task.b), pointer(job.shared + 8 * _source(job, 8, task.b), np.float32)
+    row = (task.b * job.rows + task.first_row + m) * job.blocks + t
+    codes, row_scales = job.codes + job.code_bytes * job.code_rows * row, job.scales + 4 * row
+    noise, shot_noise = task.noise != 0, task.shot_noise != 0
+    common_mode, intensity_noise = task.common_mode != 0, task.intensity_noise != 0
+    if noise:
+        number = uint32(uint32(setting.row_offset) + uint32(task.first_row + m))
+        _draw(task, ROWS if together else 1, number)
+    if not task.packed:
+        _stream(job, task, t, codes)
+    for p in range(task.panel_count):
+        own = 0 if task.packed else 4 * PANEL * p
+        if task.packed:
+            _multiply(job, codes, task.panels + p * task.panel_bytes, together, task.sums, False)
+            if shot_noise:
+                _multiply_light(job, task, row, p, together)
+        columns = pointer(task.columns + 40 * p, np.int64)
+        place = 4 * PANEL * (p * task.rows + m)
+        common, light, total = task.common + place, task.light + place, task.totals + place
+        deviates = task.deviates + 4 * PANEL * p
+        if together:
+            read_rows(
+                task.sums, task.magnitude_sums, columns[0], columns[1], columns[2], columns[3], columns[4],
+                common, light, total, deviates, row_scales, 4 * job.blocks, spreads[0], spreads[1],
+                setting.adc_bits, noise, shot_noise, common_mode, intensity_noise,
+            )  # fmt: skip
+        else:
+            read_row(
+                task.sums + own, task.magnitude_sums + own, columns[0], columns[1], columns[2], columns[3], columns[4],
+                common, light, total, deviates, row_scales, 0, spreads[0], spreads[1],
+                setting.adc_bits, noise, shot_noise, common_mode, intensity_noise,
+            )  # fmt: skip
+
+
+@compiled
+def _write_totals(job, task):
+    totals = carray(pointer(task.totals, np.float32), (task.panel_count, task.rows, PANEL))
+    for p in range(task.panel_count):
+        start = task.first_column + p * PANEL
+        for m in range(task.rows):
+            row = task.b * job.rows + task.first_row + m
+            y = pointer(job.y + 4 * (row * job.width + start), np.float32)
             for n in range(min(PANEL, job.width - start)):
                 y[n] = totals[p, m, n]
+
+
+@compiled_callback(ON_TASK)
+def _run_task(job_address, i):
+    """One block of rows and columns of the result, all its tiles one after another."""
+    job, tasks = _job(job_address), np.empty(1, TASK)
+    task = tasks[0]
+    workspace = _start_task(job, tasks, i)
+    key = pointer(job.key + 8 * _source(job, 7, task.b), np.uint32)
+    row_number = uint32(uint32(_setting(job, task.b).row_offset) + uint32(task.first_row))
+    for t in range(job.blocks):
+        task.key0, task.key1 = tile_key(key[0], key[1], t)
+        if task.packed:
+            _pack(job, task, t)
+        _find_columns(job, task, t)
+        _share(job, task, row_number)
+        m = 0
+        while m < task.rows:
+            together = m + ROWS <= task.rows
+            _read(job, task, t, m, together)
+            m += ROWS if together else 1
+    _write_totals(job, task)
+    workspace[0] = 0  # a use, so that it lives until all is done
 
 
 # All tasks
@@ -385,8 +532,8 @@ def _run_task(job_address, i):
 _KEPT = (_encode_row, _run_task)
 llvmlite.binding.add_symbol("photonsim_encode_row", _encode_row.address)
 llvmlite.binding.add_symbol("photonsim_run_task", _run_task.address)
-encode_row = types.ExternalFunction("photonsim_encode_row", TASK)
-run_task = types.ExternalFunction("photonsim_run_task", TASK)
+encode_row = types.ExternalFunction("photonsim_encode_row", ON_TASK)
+run_task = types.ExternalFunction("photonsim_run_task", ON_TASK)
 
 
 def _job_runner(parallel):
@@ -420,13 +567,16 @@ def run_job(jobs, source):
     if integers:
         largest_level = 128 if job.level_bytes == 1 else 32768
         job.chunk = max(((1 << 31) - 1) // (full_scale_code(setting.input_bits) * largest_level) // 2, 1)
+    whole = job.chunk >= job.code_rows // 2  # no sum of a block can exceed 32 bits
+    as_bytes = setting.shot_noise and integers and setting.input_bits <= 8 and job.level_bytes == 1 and whole
+    job.byte_rows = (job.tile_rows + BYTE_STEP - 1) // BYTE_STEP * BYTE_STEP if as_bytes and job.rows >= ROWS else 0
     rows = job.batches * job.rows
     codes = np.empty(job.code_bytes * job.code_rows * job.blocks * rows, np.uint8)
-    magnitudes = np.empty(codes.size if setting.shot_noise else 0, np.uint8)
-    scales = np.empty(job.blocks * rows, np.float32)
-    job.codes, job.magnitudes, job.scales = (codes.ctypes.data, magnitudes.ctypes.data, scales.ctypes.data)
-    row_blocks = (job.rows + ROW_BLOCK - 1) // ROW_BLOCK
-    column_blocks = (job.width + PANELS * PANEL - 1) // (PANELS * PANEL)
+    magnitudes = np.empty(job.byte_rows * job.blocks * rows, np.uint8)
+    totals, scales = np.empty(job.blocks * rows, np.int32), np.empty(job.blocks * rows, np.float32)
+    job.codes, job.magnitudes = codes.ctypes.data, magnitudes.ctypes.data
+    job.magnitude_totals, job.scales = totals.ctypes.data, scales.ctypes.data
+    row_blocks, column_blocks = _task_count(job)
     address = jobs.ctypes.data
     tasks = job.batches * row_blocks * column_blocks
     if rows * job.inner * job.width < WORTH_THREADS:
@@ -435,7 +585,9 @@ def run_job(jobs, source):
     else:
         _run(address, rows, 0, 0)
         _run(address, 0, tasks, 1)
-    return source.size + codes.size + magnitudes.size + scales.size  # a use, so that they live until all is done
+    return (
+        source.size + codes.size + magnitudes.size + totals.size + scales.size
+    )  # a use, so that they live until all is done
 
 
 def crossbar_matmul(*operands):
@@ -453,7 +605,7 @@ def crossbar_matmul(*operands):
     y = _zeros((*batch, rows, width))
     addresses = [operand.ctypes.data for operand in operands]
     sizes = (source.shape[1], rows, inner, blocks, tile_rows, width, operands[1].itemsize)
-    jobs = np.array([(*addresses, y.ctypes.data, *[0] * 4, *sizes, *[0] * 3)], JOB)
+    jobs = np.array([(*addresses, y.ctypes.data, *[0] * 5, *sizes, *[0] * 4)], JOB)
     if y.size and blocks:
         run_job(jobs, source)
     return y

@@ -7,6 +7,7 @@ takes about 1 ns per deviate and core (`kernels/README.md`).
 
 import numpy as np
 from numba import types, uint32
+from numba.core import cgutils
 
 from photonsim_kernels import simd
 from photonsim_kernels.compiled import compiled, emitted
@@ -16,6 +17,7 @@ DEVIATE_ROUNDS = 13
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 PARITY = 0x1BD11BDA
 GROUP = 2 * simd.LANES  # columns that share 8 hashes
+GROUPS = 4  # of columns whose deviates are computed in alternation; 1 took half as long again
 COMMON_MODE, INTENSITY = 0x80000000, 0xC0000000
 
 LOG_POLYNOMIAL = (
@@ -141,6 +143,33 @@ def _store_deviates(typing_context, out, key0, key1, first, first_step, second, 
         return context.get_dummy_value()
 
     return signature, codegen
+
+
+def _deviates_of_rows(groups):
+    """`fill(out, rows, key0, key1, row, lane)`: deviates (rows, 4, 16), or the first of the 4 groups of columns."""
+
+    @emitted
+    def fill(typing_context, out, rows, key0, key1, row, lane):
+        def codegen(context, builder, signature, arguments):
+            out, rows, key0, key1, row, lane = arguments
+            keys = emit_keys(builder, key0, key1)
+            first = builder.add(simd.splat(builder, lane), simd.lane_numbers())
+            lanes = [builder.add(first, simd.ints(simd.LANES * p)) for p in range(groups)]
+            with cgutils.for_range(builder, rows, intp=simd.LONG) as loop:
+                number = builder.add(row, builder.trunc(loop.index, simd.INT))
+                halves = emit_deviates(builder, keys, [simd.splat(builder, number)] * groups, lanes)
+                start = builder.add(out, builder.mul(loop.index, simd.LONG(4 * GROUP * GROUPS)))
+                for half, deviates in enumerate(halves):
+                    for p, values in enumerate(deviates):
+                        simd.store(builder, values, start, 4 * GROUP * p + 4 * simd.LANES * half)
+            return context.get_dummy_value()
+
+        return types.void(types.intp, types.intp, *[types.uint32] * 4), codegen
+
+    return fill
+
+
+fill_rows, fill_rows_of_a_group = _deviates_of_rows(GROUPS), _deviates_of_rows(1)
 
 
 @compiled

@@ -5,6 +5,11 @@ levels are stored as pairs of inputs: (k, k+1) of column 0, of column 1 … A pa
 pair of inputs, 6 × 16 sums take 12 multiplications, 12 additions and 8 loads, which is what a core with 4 vector units
 does in 6 cycles: 32 multiply-accumulates a cycle, against 16 of float32 FMA.
 
+Magnitudes of at most 7 bits are multiplied as bytes, for the light on both rails. `vpmaddubsw` adds two products of an
+unsigned and a signed byte into 16 bits: so with weights less 64, which are at most 64 in magnitude, the sums of four
+products still fit (4 · 127 · 64 = 32512), and are widened once. The 64 · Σ |q| that are missing is where a row's sums
+start. Per four inputs 6 × 16 sums take 30 vector instructions, where as many products of 16 bits take 48.
+
 A row alone is multiplied otherwise: packing the levels for it would cost more than the product. They are streamed as
 they are stored, two rows of 16 bytes at a time, which is a quarter of the bytes that a float32 matrix would take.
 """
@@ -17,15 +22,18 @@ from photonsim_kernels import simd
 from photonsim_kernels.compiled import emitted
 from photonsim_kernels.noise import GROUP
 
+BYTE_STEP = 8  # inputs of a step of the byte product: two times four neighbouring bytes in a lane of 32 bits
+BYTE_BIAS = 64  # what is taken off the magnitudes of the levels
 ROWS = 6  # of a register block: 6 × 16 sums fill 12 of 16 vector registers; 4 rows were a quarter slower
 PANEL = GROUP  # columns of a register block
 
 
-def _emit_product(builder, places, kind, step, steps, accumulate):
+def _emit_product(builder, places, kind, step, steps, accumulate=None, start=None):
     """Loop over `steps` with vectors of sums of a kind; write each as floats to its place, an (address, offset).
 
-    `step(sums, i)` emits one step. If `accumulate`, what the places hold is added.
+    `step(sums, i)` emits one step. If `accumulate`, what the places hold is added. `start`: the sums before, else zero.
     """
+    zeros = [ir.Constant(kind, [0] * simd.LANES)] * len(places)
     before, loop = builder.block, builder.append_basic_block("product")
     after = builder.append_basic_block("product_end")
     builder.branch(loop)
@@ -37,20 +45,21 @@ def _emit_product(builder, places, kind, step, steps, accumulate):
     builder.cbranch(builder.icmp_signed("<", following, steps), loop, after)
     i.add_incoming(simd.LONG(0), before)
     i.add_incoming(following, loop)
-    for phi, result in zip(sums, results, strict=True):
-        phi.add_incoming(ir.Constant(kind, [0] * simd.LANES), before)
+    for phi, result, first in zip(sums, results, start or zeros, strict=True):
+        phi.add_incoming(first, before)
         phi.add_incoming(result, loop)
     builder.position_at_end(after)
     for (address, offset), result in zip(places, results, strict=True):
         value = result if kind == simd.FLOATS else builder.sitofp(result, simd.FLOATS)
-        held = simd.load(builder, address, simd.FLOATS, offset)
-        value = builder.fadd(value, builder.select(accumulate, held, simd.floats(0.0)))
+        if accumulate is not None:
+            held = simd.load(builder, address, simd.FLOATS, offset)
+            value = builder.fadd(value, builder.select(accumulate, held, simd.floats(0.0)))
         simd.store(builder, value, address, offset)
 
 
-def _rows_of(out, rows):
-    """The places of (rows, 16) sums."""
-    return [(out, 32 * index) for index in range(2 * rows)]
+def _rows_of(out, rows, first=0):
+    """The places of (rows, 16) sums, from row `first`."""
+    return [(out, 64 * first + 32 * index) for index in range(2 * rows)]
 
 
 def _pairwise_products(context, builder, a, b):
@@ -63,8 +72,11 @@ def _pairwise_products(context, builder, a, b):
     return builder.add(*[builder.shuffle_vector(products, products, pick) for pick in picks])
 
 
-def _integer_product(rows):
-    """`multiply(q, stride, panel, steps, out, accumulate)` for int16 codes and levels, two inputs in a step."""
+def _integer_product(rows, magnitudes=False):
+    """`multiply(q, stride, panel, steps, out, accumulate)` for int16 codes and levels, two inputs in a step.
+
+    Of the codes' `magnitudes` if asked for.
+    """
 
     @emitted
     def multiply(typing_context, q, stride, panel, steps, out, accumulate):
@@ -78,6 +90,7 @@ def _integer_product(rows):
                 for m in range(rows):
                     offset = builder.add(builder.mul(stride, simd.LONG(m)), builder.mul(i, simd.LONG(4)))
                     pair = builder.bitcast(simd.splat(builder, simd.load(builder, q, simd.INT, offset)), simd.PAIRS)
+                    pair = simd.absolute(builder, pair) if magnitudes else pair
                     for h in range(2):
                         product = _pairwise_products(context, builder, pair, levels[h])
                         results.append(builder.add(sums[2 * m + h], product))
@@ -91,8 +104,65 @@ def _integer_product(rows):
     return multiply
 
 
-def _float_product(rows):
-    """`multiply(q, stride, panel, steps, out, accumulate)` for float32 codes and levels, one input in a step."""
+def _byte_pairs(context, builder, a, b):
+    """Sixteen int16: the sums of neighbouring products of unsigned and signed bytes, which must fit."""
+    if "+avx2" in context.codegen()._tm_features:
+        return simd.call(builder, "llvm.x86.avx2.pmadd.ub.sw", simd.PAIRS, a, b)
+    wide = ir.VectorType(ir.IntType(16), 4 * simd.LANES)
+    products = builder.mul(builder.zext(a, wide), builder.sext(b, wide))
+    numbers = ir.VectorType(simd.INT, 2 * simd.LANES)
+    picks = [ir.Constant(numbers, [2 * lane + odd for lane in range(2 * simd.LANES)]) for odd in (0, 1)]
+    return builder.add(*[builder.shuffle_vector(products, products, pick) for pick in picks])
+
+
+def _emit_byte_rows(context, builder, q, stride, panel, steps, totals, totals_stride, out, first, count):
+    """The byte product of rows `first` to `first + count`."""
+    rows = [simd.LONG(m) for m in range(first, first + count)]
+    ones = ir.Constant(simd.PAIRS, [1] * 2 * simd.LANES)
+
+    def step(sums, i):
+        base = builder.mul(i, simd.LONG(128))
+        levels = [simd.load(builder, panel, simd.BYTES, builder.add(base, simd.LONG(32 * v))) for v in range(4)]
+        results = []
+        for m in rows:
+            place = builder.add(builder.mul(stride, m), builder.mul(i, simd.LONG(BYTE_STEP)))
+            words = [simd.load(builder, q, simd.INT, builder.add(place, simd.LONG(4 * g))) for g in range(2)]
+            codes = [builder.bitcast(simd.splat(builder, word), simd.BYTES) for word in words]
+            for half in range(2):
+                both = [_byte_pairs(context, builder, codes[g], levels[2 * g + half]) for g in range(2)]
+                four = _pairwise_products(context, builder, builder.add(*both), ones)
+                results.append(builder.add(sums[len(results)], four))
+        return results
+
+    missing = [simd.load(builder, totals, simd.INT, builder.mul(totals_stride, m)) for m in rows]
+    start = [simd.splat(builder, builder.mul(total, simd.INT(BYTE_BIAS))) for total in missing]
+    both_halves = [vector for vector in start for _ in range(2)]
+    _emit_product(builder, _rows_of(out, count, first), simd.INTS, step, steps, start=both_halves)
+
+
+def _byte_product(rows):
+    """`multiply(q, stride, panel, steps, totals, totals_stride, out)` for magnitudes; `totals`, int32: Σ |q| of a row.
+
+    Three rows at a time, whose sums stay in registers beside four vectors of levels.
+    """
+
+    @emitted
+    def multiply(typing_context, q, stride, panel, steps, totals, totals_stride, out):
+        def codegen(context, builder, signature, arguments):
+            for first in range(0, rows, 3):
+                _emit_byte_rows(context, builder, *arguments, first, min(3, rows - first))
+            return context.get_dummy_value()
+
+        return types.void(*[types.intp] * 7), codegen
+
+    return multiply
+
+
+def _float_product(rows, magnitudes=False):
+    """`multiply(q, stride, panel, steps, out, accumulate)` for float32 codes and levels, one input in a step.
+
+    Of the codes' `magnitudes` if asked for.
+    """
 
     @emitted
     def multiply(typing_context, q, stride, panel, steps, out, accumulate):
@@ -106,6 +176,7 @@ def _float_product(rows):
                 for m in range(rows):
                     offset = builder.add(builder.mul(stride, simd.LONG(m)), builder.mul(i, simd.LONG(4)))
                     code = simd.splat(builder, simd.load(builder, q, simd.FLOAT, offset))
+                    code = simd.absolute(builder, code) if magnitudes else code
                     for h in range(2):
                         results.append(simd.multiply_add(builder, code, levels[h], sums[2 * m + h]))
                 return results
@@ -119,13 +190,16 @@ def _float_product(rows):
 
 
 integer_product_rows, integer_product_row = _integer_product(ROWS), _integer_product(1)
+byte_product_rows, byte_product_row = _byte_product(ROWS), _byte_product(1)
 float_product_rows, float_product_row = _float_product(ROWS), _float_product(1)
+integer_light_rows, integer_light_row = _integer_product(ROWS, True), _integer_product(1, True)
+float_light_rows, float_light_row = _float_product(ROWS, True), _float_product(1, True)
 
 
 def _streamed_product(kind, side, panels):
     """One row of codes by levels as they are stored, 16 columns per panel: see the module's header.
 
-    `multiply(q, q_magnitudes, levels, row_bytes, last, steps, out, out_magnitudes, accumulate, with_magnitudes)`:
+    `multiply(q, levels, row_bytes, last, steps, out, out_magnitudes, accumulate, with_magnitudes)`:
     levels of row `last` are the last that may be read. With magnitudes, the same for |q| and |levels| beside it, half
     of the panels at a time, so that all sums stay in registers.
     """
@@ -133,17 +207,17 @@ def _streamed_product(kind, side, panels):
     total = simd.INTS if side == 2 else simd.FLOATS
     level_bytes = PANEL * (4 if kind == simd.FLOAT else kind.width // 8)
 
-    def emit_loop(context, builder, span, codes, outs, levels, row_bytes, last, steps, accumulate):
+    def emit_loop(context, builder, span, q, outs, levels, row_bytes, last, steps, accumulate):
         def step(sums, i):
             vectors = []
             for p in span:
                 start = builder.add(levels, simd.LONG(p * level_bytes))
                 vectors += _load_levels(builder, kind, side, start, row_bytes, last, i)
-            operands = []
-            for which, q in enumerate(codes):
-                pair = simd.splat(builder, simd.load(builder, q, word, builder.mul(i, simd.LONG(4))))
-                code = builder.bitcast(pair, number)
-                operands += [(code, simd.absolute(builder, v) if which else v) for v in vectors]
+            pair = simd.splat(builder, simd.load(builder, q, word, builder.mul(i, simd.LONG(4))))
+            code = builder.bitcast(pair, number)
+            operands = [(code, v) for v in vectors]
+            if len(outs) == 2:
+                operands += [(simd.absolute(builder, code), simd.absolute(builder, v)) for v in vectors]
             if side == 1:
                 return [simd.multiply_add(builder, q, v, held) for (q, v), held in zip(operands, sums, strict=True)]
             products = [_pairwise_products(context, builder, q, v) for q, v in operands]
@@ -154,23 +228,22 @@ def _streamed_product(kind, side, panels):
 
     @emitted
     def multiply(
-        typing_context, q, q_magnitudes, levels, row_bytes, last, steps, out, out_magnitudes, accumulate,
-        with_magnitudes,
+        typing_context, q, levels, row_bytes, last, steps, out, out_magnitudes, accumulate, with_magnitudes
     ):  # fmt: skip
         def codegen(context, builder, signature, arguments):
-            q, q_magnitudes, levels, row_bytes, last, steps, out, out_magnitudes, accumulate, both = arguments
+            q, levels, row_bytes, last, steps, out, out_magnitudes, accumulate, both = arguments
             rest = (levels, row_bytes, last, steps, accumulate)
             half = (panels + 1) // 2
             with builder.if_else(both) as (with_both, with_one):
                 with with_both:
                     for first in range(0, panels, half):
                         span = range(first, first + half)
-                        emit_loop(context, builder, span, (q, q_magnitudes), (out, out_magnitudes), *rest)
+                        emit_loop(context, builder, span, q, (out, out_magnitudes), *rest)
                 with with_one:
-                    emit_loop(context, builder, range(panels), (q,), (out,), *rest)
+                    emit_loop(context, builder, range(panels), q, (out,), *rest)
             return context.get_dummy_value()
 
-        return types.void(*[types.intp] * 8, types.boolean, types.boolean), codegen
+        return types.void(*[types.intp] * 7, types.boolean, types.boolean), codegen
 
     return multiply
 
@@ -212,6 +285,37 @@ def _packing(kind, side):
         return types.void(*[types.intp] * 6, types.boolean), codegen
 
     return pack
+
+
+@emitted
+def pack_bytes(typing_context, levels, row_bytes, last, steps, to):
+    """Magnitudes of 16 columns of int8 levels, less `BYTE_BIAS`, as the byte product wants them."""
+
+    def codegen(context, builder, signature, arguments):
+        levels, row_bytes, last, steps, to = arguments
+        row = ir.VectorType(INT8, PANEL)
+        bias = ir.Constant(row, [BYTE_BIAS] * PANEL)
+        with cgutils.for_range(builder, steps, intp=simd.LONG) as loop:
+            numbers = [
+                builder.add(builder.mul(loop.index, simd.LONG(BYTE_STEP)), simd.LONG(n)) for n in range(BYTE_STEP)
+            ]
+            numbers = [builder.select(builder.icmp_signed("<", n, last), n, last) for n in numbers]
+            rows = [simd.load(builder, levels, row, builder.mul(n, row_bytes)) for n in numbers]
+            rows = [builder.sub(simd.absolute(builder, values), bias) for values in rows]
+            place = builder.mul(loop.index, simd.LONG(PANEL * BYTE_STEP))
+            for group in range(2):
+                pairs = [_alternating(builder, *rows[n : n + 2]) for n in (4 * group, 4 * group + 2)]
+                twos = [builder.bitcast(pair, ir.VectorType(INT16, PANEL)) for pair in pairs]
+                simd.store(builder, _alternating(builder, *twos), to, builder.add(place, simd.LONG(64 * group)))
+        return context.get_dummy_value()
+
+    return types.void(*[types.intp] * 5), codegen
+
+
+def _alternating(builder, a, b):
+    """One vector of the numbers of two, in turn."""
+    order = [n + a.type.count * odd for n in range(a.type.count) for odd in range(2)]
+    return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(simd.INT, len(order)), order))
 
 
 def _widened(builder, rows):

@@ -10,10 +10,10 @@ from numba.core import cgutils
 
 from photonsim_kernels import simd
 from photonsim_kernels.compiled import emitted
-from photonsim_kernels.noise import emit_deviates, emit_keys
+from photonsim_kernels.noise import GROUP, GROUPS
 from photonsim_kernels.products import ROWS
 
-TOGETHER = 3  # rows whose deviates are computed in alternation
+TOGETHER = 3  # rows that are read in alternation: 6 vectors of values, and their operands, fit in 16 registers
 GAIN, OFFSET, NOISE, SHOT, SCALE = range(5)  # the values of a column, in the order they are stored
 
 
@@ -25,25 +25,26 @@ class _Values:
         self.cells = [cgutils.alloca_once(builder, simd.FLOATS) for _ in values]
         self.set(values)
 
-    def get(self, which=slice(None)):
-        return [self.builder.load(cell, typ=simd.FLOATS) for cell in self.cells[which]]
+    def get(self):
+        return [self.builder.load(cell, typ=simd.FLOATS) for cell in self.cells]
 
-    def set(self, values, which=slice(None)):
-        for cell, value in zip(self.cells[which], values, strict=True):
+    def set(self, values):
+        for cell, value in zip(self.cells, values, strict=True):
             self.builder.store(value, cell)
 
 
 class _Block:
-    """The memory of (rows, 16) numbers and of the columns' values, five addresses, as vectors."""
+    """The memory of some rows of 16 numbers, from row `first`, and of the columns' values, five addresses."""
 
-    def __init__(self, builder, rows, columns):
-        self.builder, self.rows, self.columns = builder, rows, columns
+    def __init__(self, builder, first, rows, columns):
+        self.builder, self.rows, self.columns = builder, range(first, first + rows), columns
 
-    def numbers(self, address):
-        return [simd.load(self.builder, address, simd.FLOATS, 32 * v) for v in range(2 * self.rows)]
+    def numbers(self, address, row_bytes=4 * GROUP):
+        places = [row_bytes * m + 32 * half for m in self.rows for half in range(2)]
+        return [simd.load(self.builder, address, simd.FLOATS, place) for place in places]
 
     def column(self, which):
-        return [simd.load(self.builder, self.columns[which], simd.FLOATS, 32 * h) for h in range(2)] * self.rows
+        return [simd.load(self.builder, self.columns[which], simd.FLOATS, 32 * h) for h in range(2)] * len(self.rows)
 
 
 def _multiply_add(builder, a, b, c):
@@ -64,24 +65,18 @@ def _emit_signal(builder, block, values, light, intensity_rms, intensity_noise):
             values.set(_multiply_add(builder, values.get(), gain, offset))
 
 
-def _emit_noise(builder, block, values, magnitudes, shot_noise, keys, row, lane):
+def _emit_noise(builder, block, values, magnitudes, shot_noise, deviates):
     """values += sqrt(variance) · deviates."""
-    spread = _Values(builder, block.column(NOISE))
+    variances = block.column(NOISE)
+    drawn = block.numbers(deviates, 4 * GROUP * GROUPS)
     with builder.if_else(shot_noise) as (with_shot_noise, without):
         with with_shot_noise:
-            variances = _multiply_add(builder, block.numbers(magnitudes), block.column(SHOT), block.column(NOISE))
-            spread.set([simd.square_root(builder, v) for v in variances])
+            all_light = _multiply_add(builder, block.numbers(magnitudes), block.column(SHOT), variances)
+            spread = [simd.square_root(builder, v) for v in all_light]
+            values.set(_multiply_add(builder, spread, drawn, values.get()))
         with without:
-            spread.set([simd.square_root(builder, v) for v in block.column(NOISE)[:2]] * block.rows)
-    lanes = builder.add(simd.splat(builder, lane), simd.lane_numbers())
-    key_vectors = emit_keys(builder, *keys)
-    for first in range(0, block.rows, TOGETHER):
-        group = slice(2 * first, 2 * (first + TOGETHER))
-        numbers = range(first, min(first + TOGETHER, block.rows))
-        rows = [simd.splat(builder, builder.add(row, simd.INT(m))) for m in numbers]
-        halves = emit_deviates(builder, key_vectors, rows, [lanes] * len(rows))
-        deviates = [half for pair in zip(*halves, strict=True) for half in pair]
-        values.set(_multiply_add(builder, spread.get(group), deviates, values.get(group)), group)
+            spread = [simd.square_root(builder, v) for v in variances[:2]] * len(block.rows)
+            values.set(_multiply_add(builder, spread, drawn, values.get()))
 
 
 def _emit_conversion(builder, values, adc_bits):
@@ -95,39 +90,46 @@ def _emit_conversion(builder, values, adc_bits):
         values.set([simd.round_to_even(builder, simd.clip(builder, v, limit)) for v in values.get()])
 
 
+def _emit_reading(builder, block, sums, magnitudes, common, light, totals, deviates, scales, scales_stride, settings):
+    """The readings of the rows of one block, added to the totals."""
+    common_codes, intensity_rms, adc_bits, noise, shot_noise, common_mode, intensity_noise = settings
+    values = _Values(builder, block.numbers(sums))
+    _emit_signal(builder, block, values, light, intensity_rms, intensity_noise)
+    with builder.if_then(noise):
+        _emit_noise(builder, block, values, magnitudes, shot_noise, deviates)
+    with builder.if_then(common_mode):
+        codes = simd.splat(builder, common_codes)
+        shared = [builder.fmul(codes, deviate) for deviate in block.numbers(common)]  # rounded, then added
+        values.set([builder.fadd(v, s) for v, s in zip(values.get(), shared, strict=True)])
+    _emit_conversion(builder, values, adc_bits)
+    places = [builder.mul(scales_stride, simd.LONG(m)) for m in block.rows]
+    row_scales = [simd.splat(builder, simd.load(builder, scales, simd.FLOAT, p)) for p in places]
+    both_halves = [scale for scale in row_scales for _ in range(2)]
+    scaled = [builder.fmul(v, s) for v, s in zip(values.get(), block.column(SCALE), strict=True)]
+    sums_so_far = _multiply_add(builder, scaled, both_halves, block.numbers(totals))
+    for index, total in enumerate(sums_so_far):
+        simd.store(builder, total, totals, 64 * block.rows[0] + 32 * index)
+
+
 def _reading(rows):
     """`read(...)`: add the readings of (rows, 16) sums to the totals; all but the settings are addresses."""
 
     @emitted
     def read(
         typing_context, sums, magnitudes, gain, offset, noise_variance, shot_variance, scale,
-        common, light, totals, scales, scales_stride, key0, key1, row, lane, common_codes, intensity_rms,
+        common, light, totals, deviates, scales, scales_stride, common_codes, intensity_rms,
         adc_bits, noise, shot_noise, common_mode, intensity_noise,
     ):  # fmt: skip
         def codegen(context, builder, signature, arguments):
-            (sums, magnitudes, *columns, common, light, totals, scales, scales_stride, key0, key1, row, lane,
-             common_codes, intensity_rms,
-             adc_bits, noise, shot_noise, common_mode, intensity_noise) = arguments  # fmt: skip
-            block = _Block(builder, rows, columns)
-            values = _Values(builder, block.numbers(sums))
-            _emit_signal(builder, block, values, light, intensity_rms, intensity_noise)
-            with builder.if_then(noise):
-                _emit_noise(builder, block, values, magnitudes, shot_noise, (key0, key1), row, lane)
-            with builder.if_then(common_mode):
-                codes = simd.splat(builder, common_codes)
-                shared = [builder.fmul(codes, deviate) for deviate in block.numbers(common)]  # rounded, then added
-                values.set([builder.fadd(v, s) for v, s in zip(values.get(), shared, strict=True)])
-            _emit_conversion(builder, values, adc_bits)
-            places = [builder.mul(scales_stride, simd.LONG(m)) for m in range(rows)]
-            row_scales = [simd.splat(builder, simd.load(builder, scales, simd.FLOAT, p)) for p in places]
-            both_halves = [scale for scale in row_scales for _ in range(2)]
-            scaled = [builder.fmul(v, s) for v, s in zip(values.get(), block.column(SCALE), strict=True)]
-            for index, total in enumerate(_multiply_add(builder, scaled, both_halves, block.numbers(totals))):
-                simd.store(builder, total, totals, 32 * index)
+            sums, magnitudes, *rest = arguments
+            columns, memory, settings = rest[:5], rest[5:11], rest[11:]
+            for first in range(0, rows, TOGETHER):
+                block = _Block(builder, first, min(TOGETHER, rows - first), columns)
+                _emit_reading(builder, block, sums, magnitudes, *memory, settings)
             return context.get_dummy_value()
 
-        integers, words, numbers = [types.intp] * 12, [types.uint32] * 4, [types.float32] * 2
-        return types.void(*integers, *words, *numbers, types.intp, *[types.boolean] * 4), codegen
+        integers, numbers = [types.intp] * 13, [types.float32] * 2
+        return types.void(*integers, *numbers, types.intp, *[types.boolean] * 4), codegen
 
     return read
 

@@ -15,6 +15,7 @@ LANES = 8
 FLOAT, INT, LONG = ir.FloatType(), ir.IntType(32), ir.IntType(64)
 WIDE_FLOATS = ir.VectorType(FLOAT, 2 * LANES)
 FLOATS, INTS, PAIRS = (ir.VectorType(FLOAT, LANES), ir.VectorType(INT, LANES), ir.VectorType(ir.IntType(16), 2 * LANES))
+BYTES = ir.VectorType(ir.IntType(8), 4 * LANES)
 
 
 def floats(value: float):
@@ -41,7 +42,7 @@ def splat(builder, scalar):
 
 def load(builder, address, kind, offset=0):
     """A value of `kind` at a byte address (an integer) plus an offset (an integer, or an LLVM value)."""
-    return builder.load(_pointer(builder, address, kind, offset), align=2, typ=kind)
+    return builder.load(_pointer(builder, address, kind, offset), align=1, typ=kind)
 
 
 def store(builder, value, address, offset=0):
@@ -77,10 +78,10 @@ def round_to_even(builder, a):
 
 
 def absolute(builder, a):
-    """Magnitudes of float32 or int16 numbers."""
+    """Magnitudes of float32 or integer numbers."""
     if a.type == FLOATS:
         return call(builder, "llvm.fabs.v8f32", FLOATS, a)
-    return builder.select(builder.icmp_signed("<", a, ir.Constant(PAIRS, [0] * 16)), builder.neg(a), a)
+    return builder.select(builder.icmp_signed("<", a, ir.Constant(a.type, [0] * a.type.count)), builder.neg(a), a)
 
 
 def rotate_left(builder, a, bits: int):
