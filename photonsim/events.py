@@ -26,6 +26,8 @@ class EventCounts(eqx.Module):
     dram_read_bits: float = 0.0
     dram_write_bits: float = 0.0
     digital_macs: float = 0.0  # multiply-accumulates that stayed on the digital unit
+    register_bits: float = 0.0  # partial sums to and from the accumulators beside the converters
+    network_bits: float = 0.0  # between chips that share a model
     vector_operations: float = 0.0  # softmax, norms, rotary embedding, activations, residual additions
 
     def __add__(self, other: "EventCounts") -> "EventCounts":

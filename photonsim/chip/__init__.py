@@ -11,4 +11,6 @@ from photonsim.chip.description import save_chip as save_chip
 from photonsim.chip.effects import disturbances_on as disturbances_on
 from photonsim.chip.effects import settings_off as settings_off
 from photonsim.chip.electronics import DigitalUnit as DigitalUnit
+from photonsim.chip.electronics import Host as Host
 from photonsim.chip.electronics import Memory as Memory
+from photonsim.chip.electronics import Network as Network

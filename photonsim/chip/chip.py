@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from photonsim.chip.electronics import DigitalUnit, Memory
+from photonsim.chip.electronics import DigitalUnit, Host, Memory, Network
 from photonsim.errors import PhotonsimError, check_choice, check_count, check_number
 from photonsim.events import EventCounts
 from photonsim.tiles import AbstractTile, Programmed
@@ -45,6 +45,7 @@ class Chip(eqx.Module):
     - `cores`: number of tiles that work at the same time.
     - `tile`: the matrix-multiply unit.
     - `overhead_power_w`: electronics of the package that no other entry counts, drawn for as long as the chip works, W.
+    - `network`, `host`: the links to other chips, and the server and the building around it.
     - `sources`: dotted field name and `Source` of each number; `quoted`: published figures to hold against our own.
     """
 
@@ -56,6 +57,8 @@ class Chip(eqx.Module):
     memory: Memory
     digital: DigitalUnit
     overhead_power_w: float = 0.0
+    network: Network = Network()
+    host: Host = Host()
     sources: tuple[tuple[str, Source], ...] = eqx.field(static=True, default=())
     quoted: tuple[Quoted, ...] = eqx.field(static=True, default=())
 

@@ -25,6 +25,3 @@ from photonsim.cost.workload import ForwardPass as ForwardPass
 from photonsim.cost.workload import Product as Product
 from photonsim.cost.workload import Storage as Storage
 from photonsim.cost.workload import Workload as Workload
-
-DecoderShape = Architecture
-decoder_workload = forward

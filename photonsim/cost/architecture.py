@@ -236,6 +236,7 @@ class Architecture(eqx.Module):
     - `generates`: whether it answers token by token, with a KV cache.
     - `fixed_tokens`: tokens of its every input, as of an image; 0 where the prompt decides.
     - `encoder_tokens`: tokens of the encoder's every input; 0 where the prompt is what the encoder reads.
+    - `input_numbers`: numbers of an input that is no text: pixels, or a spectrogram.
     - `title`, `source`, `assumed`: what it is, who says so, and whether the maker has published it at all.
     """
 
@@ -247,16 +248,10 @@ class Architecture(eqx.Module):
     generates: bool = eqx.field(static=True, default=True)
     fixed_tokens: int = eqx.field(static=True, default=0)
     encoder_tokens: int = eqx.field(static=True, default=0)
+    input_numbers: int = eqx.field(static=True, default=0)
     title: str = eqx.field(static=True, default="")
     source: str = eqx.field(static=True, default="")
     assumed: bool = eqx.field(static=True, default=False)
-
-    @staticmethod
-    def from_config(config) -> "Architecture":
-        """`photonsim.cost.config.architecture`."""
-        from photonsim.cost.config import architecture
-
-        return architecture(config)
 
     @property
     def parameters(self) -> int:

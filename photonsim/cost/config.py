@@ -240,7 +240,8 @@ def _image_encoder(fields: _Fields, name: str, about: dict[str, Any]) -> Archite
     layers = (Layers(depth, attention, FeedForward(intermediate, False, _activation(fields))),)
     main = Stack(hidden, layers, linears, LAYER_NORM)
     tables = (tokens + 1 + distilled) * hidden  # positions, and the tokens that are no patch
-    return Architecture(name, main, tables=tables, generates=False, fixed_tokens=tokens, **about)
+    pixels = fields.count("num_channels", 3) * image**2
+    return Architecture(name, main, tables=tables, generates=False, fixed_tokens=tokens, input_numbers=pixels, **about)
 
 
 def _diffusion(fields: _Fields, name: str, about: dict[str, Any]) -> Architecture:
@@ -261,7 +262,8 @@ def _diffusion(fields: _Fields, name: str, about: dict[str, Any]) -> Architectur
     layers = (Layers(depth, attention, FeedForward(4 * hidden, False, GELU)),)
     classes = (fields.count("num_embeds_ada_norm", 1000) + 1) * hidden
     main = Stack(hidden, layers, linears, LAYER_NORM)
-    return Architecture(name, main, tables=classes, generates=False, fixed_tokens=tokens, **about)
+    latent = channels * size**2
+    return Architecture(name, main, tables=classes, generates=False, fixed_tokens=tokens, input_numbers=latent, **about)
 
 
 # Encoder-decoders
@@ -284,7 +286,9 @@ def _whisper(fields: _Fields, name: str, about: dict[str, Any]) -> Architecture:
     head = (Linear("proj_out", hidden, vocab, shared=True),)
     main = Stack(hidden, (Layers(depths[1], writing, parts[1], cross=writing, norms=3),), head, LAYER_NORM)
     tables = (vocab + source + target) * hidden
-    return Architecture(name, main, encoder, vocab, tables, encoder_tokens=source, **about)
+    return Architecture(
+        name, main, encoder, vocab, tables, encoder_tokens=source, input_numbers=2 * source * bands, **about
+    )
 
 
 def _t5(fields: _Fields, name: str, about: dict[str, Any]) -> Architecture:

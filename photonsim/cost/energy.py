@@ -2,38 +2,44 @@
 
 from photonsim.chip import Chip
 from photonsim.cost.bill import Bill, tops_per_w
-from photonsim.cost.latency import latency
+from photonsim.cost.latency import latency, settled
+from photonsim.cost.mapping import DIGITAL_UNIT, Plan, map_product, simulated_plan
 from photonsim.cost.tariff import COMPONENTS, charges
 from photonsim.cost.workload import Workload, check_capacity, macs
 from photonsim.errors import check_number
 from photonsim.events import EventCounts
 
 
-def workload_events(chip: Chip, workload: Workload) -> EventCounts:
-    """Everything that happens in a pass: products on and off the chip, vector work, DRAM traffic."""
+def workload_events(chip: Chip, workload: Workload, plan: Plan | None = None) -> EventCounts:
+    """Everything that happens in a pass: products on and off the chip, vector work, traffic of DRAM and network."""
+    plan = simulated_plan(chip, workload) if plan is None else plan
+    workload = settled(chip, workload, plan)
     total = EventCounts(
         dram_read_bits=float(workload.dram_read_bits),
         dram_write_bits=float(workload.dram_write_bits),
         vector_operations=float(workload.vector_operations),
+        network_bits=float(workload.network_bits),
     )
-    for product in workload.products:
-        if product.on_chip:
-            total += chip.events(product.batch, product.m, product.k, product.n) * product.trips
-        else:
+    for product, dataflow in zip(workload.products, plan.dataflows, strict=True):
+        if dataflow == DIGITAL_UNIT:
             count = float(macs(product))
             total += EventCounts(macs=count, digital_macs=count)
+        else:
+            total += map_product(chip, product, dataflow, plan.resident).events * product.trips
     return total
 
 
-def energy(chip: Chip, workload: Workload, standby: float = 1.0) -> Bill:
+def energy(chip: Chip, workload: Workload, standby: float = 1.0, plan: Plan | None = None) -> Bill:
     """The bill of one pass on the chip; differentiable in the chip's continuous parameters and in `standby`.
 
-    `standby` is the share of its static power that a core draws while it waits, see `photonsim.cost.tariff`. Raises
-    `PhotonsimError` where weights and KV cache are larger than the chip's DRAM.
+    `standby` is the share of its static power that a core draws while it waits, see `photonsim.cost.tariff`; `plan`
+    maps the products, without one as the simulator computes them. Raises `PhotonsimError` where weights and KV cache
+    are larger than the chip's DRAM.
     """
     check_capacity(chip.name, workload, chip.memory.dram_capacity_bits)
-    seconds = latency(chip, workload).seconds
-    return price(chip, workload_events(chip, workload), seconds, workload.phase, standby)
+    plan = simulated_plan(chip, workload) if plan is None else plan
+    seconds = latency(chip, workload, plan).seconds
+    return price(chip, workload_events(chip, workload, plan), seconds, workload.phase, standby)
 
 
 def price(chip: Chip, events: EventCounts, seconds: float, name: str = "events", standby: float = 1.0) -> Bill:

@@ -64,6 +64,7 @@ SILU_OPERATIONS = 3 + EXP_OPERATIONS + RECIPROCAL_OPERATIONS  # per element
 GELU_OPERATIONS = 5 + SILU_OPERATIONS  # per element
 COMBINE_OPERATIONS = 2  # per element of an expert's result
 READOUT_OPERATIONS = 3 + EXP_OPERATIONS  # per logit
+TOKEN_BITS = 32
 
 
 def forward(
@@ -80,7 +81,24 @@ def forward(
     if model.encoder is not None and run.phase == "prefill":
         made = (*stack_products(model.encoder, _as_encoder(run, reading), 0), *made)
     chosen = made if products is None else tuple(products)
-    return Workload(run.phase, run.rows, chosen, vector, traffic, storage, model.parameters)
+    return Workload(
+        run.phase,
+        run.rows,
+        chosen,
+        vector,
+        traffic,
+        storage,
+        model.parameters,
+        depth=model.main.depth,
+        stream_bits=run.rows * model.main.hidden * storage.activation_bits,
+        host_bits=_host_bits(model, run, storage),
+    )
+
+
+def _host_bits(model: Architecture, run: ForwardPass, storage: Storage) -> int:
+    """A token's number in and its answer's out, 32 bits each; of sound and images the input itself."""
+    sensed = 0 if run.past else run.sequences * model.input_numbers * storage.activation_bits
+    return sensed + 2 * TOKEN_BITS * run.rows * bool(model.vocab)
 
 
 def _reading(model: Architecture, run: ForwardPass) -> int:

@@ -1,22 +1,24 @@
 """How long a pass takes: a roofline per product, added up.
 
-A product of T tiles on a chip of C cores runs in `ceil(T / C)` rounds; in each, every core streams its symbols through
-the tile it holds, one per clock period, and is then given the next tile. Writing that tile takes time, which a
-double-buffered array hides behind the symbols of the one before (the longer of the two counts) and any other array does
-not (they add). Meanwhile the weights arrive from DRAM; the product takes as long as the slower of the two:
+A product is laid out on the tiles (`photonsim.cost.mapping`) and computes in rounds; in each, every core streams its
+symbols through the block it holds, one per clock period, and is then given the next. Writing a block takes time, which
+a double-buffered array hides behind the symbols of the one before (the longer of the two counts) and any other array
+does not (they add). Meanwhile bits move, each memory at its own bandwidth; the product takes as long as the slowest:
 
-    t = max( tiles, DRAM )      tiles = max(optics, reload) if double-buffered, else optics + reload
-                                optics = rounds · symbols / clock,   reload = rounds · tile write time
+    t = max( tiles, SRAM, DRAM )   tiles = max(optics, reload) if double-buffered, else optics + reload
+                                   optics = cycles / clock,   reload = rounds · block write time
 
 Products follow one another, since each needs the result of the last; so does the work of the vector unit, which
-overlaps only with its own DRAM traffic (KV cache and activations). Left out: the filling of pipelines, the time of
-flight (under a nanosecond), the bandwidth of SRAM and of the bus that carries weights to several cores at once.
+overlaps only with its own DRAM traffic (KV cache and activations) and with the host's link; and so do the messages
+between chips that share a model. Converters keep pace with the light: there is one for each column, at the symbol
+rate. Left out: the filling of pipelines, the time of flight (under a nanosecond), the bus that carries weights to
+several cores at once.
 
 Counts are exact whole numbers until they meet a price or a rate, and floats from there: a traced JAX number takes no
 whole number above 2^31.
 """
 
-import math
+import dataclasses
 from functools import singledispatch
 from typing import Any, NamedTuple
 
@@ -25,9 +27,9 @@ import jax
 from jax import numpy as jnp
 
 from photonsim.chip import Chip
-from photonsim.cost.workload import MatrixProduct, Workload, macs
+from photonsim.cost.mapping import DIGITAL_UNIT, Mapped, Plan, map_product, simulated_plan
+from photonsim.cost.workload import MatrixProduct, Workload, kept_in_sram, macs
 from photonsim.errors import PhotonsimError
-from photonsim.events import EventCounts
 from photonsim.tiles import (
     AbstractTile,
     Crossbar,
@@ -41,21 +43,32 @@ from photonsim.tiles import (
 
 OPTICS = "optics"
 RELOAD = "weight reload"
+SRAM = "SRAM"
 DRAM = "DRAM"
 DIGITAL = "digital MACs"
 VECTOR = "vector unit"
+HOST_LINK = "host link"
+NETWORK = "network"
 
 
 class Step(eqx.Module):
-    """Seconds that each part of the chip needs for one product, or for the vector work; the slowest sets the pace."""
+    """Seconds that each part of the chip needs for one product, or for the vector work; the slowest sets the pace.
+
+    `dataflow`: how a product is mapped; `macs`: its multiply-accumulates, whoever does them.
+    """
 
     name: str = eqx.field(static=True)
     optics_s: float = 0.0
     reload_s: float = 0.0
     reload_hidden: bool = eqx.field(static=True, default=True)
+    sram_s: float = 0.0
     dram_s: float = 0.0
     digital_s: float = 0.0
     vector_s: float = 0.0
+    host_s: float = 0.0
+    network_s: float = 0.0
+    dataflow: str = eqx.field(static=True, default="")
+    macs: float = eqx.field(static=True, default=0.0)
 
     @property
     def tiles_s(self) -> float:
@@ -65,13 +78,27 @@ class Step(eqx.Module):
     @property
     def seconds(self) -> float:
         """Seconds of the step."""
-        return _longest(self.tiles_s, self.dram_s, self.digital_s, self.vector_s)
+        return _longest(*self._rivals.values())
+
+    @property
+    def _rivals(self) -> dict[str, Any]:
+        """What each part needs; of an array that computes and reloads in turn, under the longer of the two."""
+        traced = isinstance(self.optics_s, jax.Array) or isinstance(self.reload_s, jax.Array)
+        array = OPTICS if traced or self.optics_s >= self.reload_s else RELOAD
+        return {
+            array: self.tiles_s,
+            SRAM: self.sram_s,
+            DRAM: self.dram_s,
+            DIGITAL: self.digital_s,
+            VECTOR: self.vector_s,
+            HOST_LINK: self.host_s,
+            NETWORK: self.network_s,
+        }
 
     @property
     def bound_by(self) -> str:
-        """What sets the pace; of an array that computes and reloads in turn, the longer of the two."""
-        array = OPTICS if self.optics_s >= self.reload_s else RELOAD
-        rivals = {array: self.tiles_s, DRAM: self.dram_s, DIGITAL: self.digital_s, VECTOR: self.vector_s}
+        """What sets the pace."""
+        rivals = self._rivals
         return max(rivals, key=lambda name: rivals[name])
 
 
@@ -104,27 +131,61 @@ class Latency(eqx.Module):
         return max(by_bound_s, key=lambda name: by_bound_s[name])
 
 
-def latency(chip: Chip, workload: Workload) -> Latency:
-    """Seconds of one pass on the chip; differentiable in its continuous parameters."""
-    products = (product_step(chip, product, workload) for product in workload.products)
-    bandwidth, rate = chip.memory.dram_bandwidth_bits_per_s, chip.digital.vector_operations_per_s
-    return Latency((*products, vector_step(workload, rate, bandwidth)))
+def latency(chip: Chip, workload: Workload, plan: Plan | None = None) -> Latency:
+    """Seconds of one pass on the chip; differentiable in its continuous parameters.
+
+    `plan` maps the products; without one, as the simulator computes them.
+    """
+    plan = simulated_plan(chip, workload) if plan is None else plan
+    workload = settled(chip, workload, plan)
+    steps = [
+        product_step(chip, product, workload, dataflow, plan.resident)
+        for product, dataflow in zip(workload.products, plan.dataflows, strict=True)
+    ]
+    memory, host = chip.memory, chip.host
+    steps.append(
+        vector_step(
+            workload,
+            chip.digital.vector_operations_per_s,
+            memory.dram_bandwidth_bits_per_s,
+            float(workload.host_bits) / host.link_bandwidth_bits_per_s,
+        )
+    )
+    if workload.network_hops:
+        network = chip.network
+        moving_s = float(workload.link_bits) / network.link_bandwidth_bits_per_s
+        steps.append(Step("between chips", network_s=moving_s + float(workload.network_hops) * network.hop_s))
+    return Latency(tuple(steps))
 
 
-def product_step(chip: Chip, product: MatrixProduct, workload: Workload) -> Step:
+def settled(chip: Chip, workload: Workload, plan: Plan) -> Workload:
+    """The workload as it is once the chip runs: without the traffic of what stays in its tiles and its SRAM."""
+    if plan.resident:
+        workload = dataclasses.replace(workload, weights_kept=True)
+    return kept_in_sram(workload, chip.memory.sram_capacity_bits)
+
+
+def product_step(chip: Chip, product: MatrixProduct, workload: Workload, dataflow: str, resident: bool = False) -> Step:
     """The roofline of one product, all its trips together."""
     dram_s = float(workload.weights_from_dram(product)) / chip.memory.dram_bandwidth_bits_per_s
-    if not product.on_chip:
-        return Step(product.name, dram_s=dram_s, digital_s=float(macs(product)) / chip.digital.macs_per_s)
-    events = chip.events(product.batch, product.m, product.k, product.n)
-    rounds = float(product.trips * tile_rounds(events, chip.cores))
-    reload = tile_reload(chip.tile)
+    about = {"dataflow": dataflow, "macs": float(macs(product))}
+    if dataflow == DIGITAL_UNIT:
+        return Step(product.name, dram_s=dram_s, digital_s=about["macs"] / chip.digital.macs_per_s, **about)
+    return mapped_step(chip, product, map_product(chip, product, dataflow, resident), dram_s)
+
+
+def mapped_step(chip: Chip, product: MatrixProduct, mapped: Mapped, dram_s) -> Step:
+    """The roofline of a product that is laid out on the tiles, all its trips together."""
+    trips, events, reload = float(product.trips), mapped.events, tile_reload(chip.tile)
     return Step(
         product.name,
-        optics_s=rounds * symbols_per_tile(events) / chip.clock_hz,
-        reload_s=rounds * reload.seconds,
+        optics_s=trips * mapped.cycles / chip.clock_hz,
+        reload_s=trips * mapped.rounds * reload.seconds,
         reload_hidden=reload.hidden,
+        sram_s=trips * (events.sram_read_bits + events.sram_write_bits) / chip.memory.sram_bandwidth_bits_per_s,
         dram_s=dram_s,
+        dataflow=mapped.dataflow,
+        macs=float(macs(product)),
     )
 
 
@@ -160,24 +221,15 @@ def _(tile: AbstractTile) -> Reload:
     return Reload(0.0, True)  # weights are light: there is nothing to write
 
 
-def vector_step(workload: Workload, operations_per_s: float, dram_bandwidth_bits_per_s: float) -> Step:
-    """The work of a vector unit against its own traffic."""
+def vector_step(workload: Workload, operations_per_s: float, dram_bandwidth_bits_per_s: float, host_s=0.0) -> Step:
+    """The work of a vector unit against its own traffic, and the host's."""
     bits = workload.dram_read_bits - workload.weight_bits + workload.dram_write_bits
     return Step(
         "vector work",
         vector_s=float(workload.vector_operations) / operations_per_s,
         dram_s=float(bits) / dram_bandwidth_bits_per_s,
+        host_s=host_s,
     )
-
-
-def tile_rounds(events: EventCounts, cores: int) -> int:
-    """Times that the cores are loaded for one product: `ceil(tiles / cores)`."""
-    return math.ceil(events.tile_writes / cores)
-
-
-def symbols_per_tile(events: EventCounts) -> float:
-    """Symbol periods that one tile of a product computes for."""
-    return events.tile_cycles / events.tile_writes
 
 
 def _longest(*seconds) -> Any:

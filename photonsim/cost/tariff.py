@@ -36,6 +36,7 @@ SRAM = "on-chip SRAM"
 DRAM = "DRAM"
 ACCUMULATION = "accumulate + scales"
 DIGITAL_PRODUCTS = "digital products"
+NETWORK = "network"
 VECTOR_UNIT = "softmax and norms"  # with rotary embedding, activations, residual additions and the read-out
 OVERHEAD = "package overhead"
 COMPONENTS = (
@@ -48,16 +49,38 @@ COMPONENTS = (
     ACCUMULATION,
     DIGITAL_PRODUCTS,
     VECTOR_UNIT,
+    NETWORK,
     OVERHEAD,
 )
 
 UNSOURCED = Source("no source given: set by the user or a default of the description", assumed=True)
 DERIVED = {  # a price and the settings it follows from
     "tile.laser.wall_power_w": ("tile.laser.power_w", "tile.laser.wall_plug_efficiency"),
+    "host.cooling_ratio": ("host.pue",),
     "tile.phase_shifter.mean_hold_power_w": ("tile.phase_shifter.pi_power_w",),
     "tile.ring_hold_power_w": ("tile.ring.tuning_m_per_w", "tile.resonance_offset_m", "tile.cell.hold_power_w"),
 }
-UNITS = {"_j_per_bit": "J/bit", "_j": "J", "_w": "W"}
+DEFAULTS = {  # where the defaults of `photonsim.chip.electronics` are from
+    "memory.sram_capacity_bits": Source("no figure given; 32 MB, a usual size on an accelerator", True, 0, 4e9),
+    "memory.sram_bandwidth_bits_per_s": Source("no figure given; as wide as the arrays need", True),
+    "memory.register_j_per_bit": Source(
+        "0.073 pJ per 2 bytes of a register file: Lightening-Transformer's simulator",
+        True,
+        1e-15,
+        2e-14,
+    ),
+    "memory.register_capacity_bits": Source("no figure given; 64 kB of accumulators for a core", True),
+    "network.link_j_per_bit": Source("no figure given; NVLink 4 is quoted at 1.3 pJ/bit", True, 2.5e-13, 1e-11),
+    "network.link_bandwidth_bits_per_s": Source("no figure given; NVLink 4, 450 GB/s each way", True, 5e11, 7.2e12),
+    "network.hop_s": Source("no figure given; about a microsecond through a switch", True, 1e-7, 5e-6),
+    "host.power_w": Source(
+        "no figure given; what an eight-GPU server draws beside its GPUs is up to 575 W for each", True, 20, 600
+    ),
+    "host.link_j_per_bit": Source("no figure given; PCIe 5.0, some 5 pJ/bit", True, 3e-12, 1e-11),
+    "host.link_bandwidth_bits_per_s": Source("no figure given; PCIe 5.0 x16, 64 GB/s", True, 2.5e11, 1e12),
+    "host.pue": Source("no figure given; large clouds report 1.1 to 1.2, the trade's mean is 1.56", True, 1.05, 1.6),
+}
+UNITS = {"_j_per_bit": "J/bit", "_j": "J", "_w": "W", "_ratio": "J/J"}
 
 
 class Line(NamedTuple):
@@ -228,12 +251,14 @@ def electronics_lines(events: EventCounts, seconds: float) -> list[Line]:
     return [
         Line(SRAM, MEMORY, "bits read", "memory.sram_read_j_per_bit", events.sram_read_bits),
         Line(SRAM, MEMORY, "bits written", "memory.sram_write_j_per_bit", events.sram_write_bits),
+        Line(ACCUMULATION, ELECTRONICS, "bits of partial sums kept", "memory.register_j_per_bit", events.register_bits),
         Line(DRAM, MEMORY, "bits read", "memory.dram_j_per_bit", events.dram_read_bits),
         Line(DRAM, MEMORY, "bits written", "memory.dram_j_per_bit", events.dram_write_bits),
         Line(ACCUMULATION, ELECTRONICS, "partial sums added", "digital.accumulate_j", events.accumulations),
         Line(ACCUMULATION, ELECTRONICS, "scale operations", "digital.scale_j", events.scale_operations),
         Line(DIGITAL_PRODUCTS, ELECTRONICS, "digital MACs", "digital.mac_j", events.digital_macs),
         Line(VECTOR_UNIT, ELECTRONICS, "vector operations", "digital.vector_operation_j", events.vector_operations),
+        Line(NETWORK, ELECTRONICS, "bits between chips", "network.link_j_per_bit", events.network_bits),
         Line(OVERHEAD, ELECTRONICS, "seconds", "overhead_power_w", seconds),
     ]
 
@@ -257,5 +282,5 @@ def charge(line: Line, owner: Any, sources: tuple[tuple[str, Source], ...], limi
     unit = next(unit for ending, unit in UNITS.items() if line.price_name.endswith(ending))
     known = dict(sources)
     settings = (*DERIVED.get(line.price_name, (line.price_name,)), *limits)
-    named = tuple((name, known.get(name, UNSOURCED)) for name in settings)
+    named = tuple((name, known.get(name, DEFAULTS.get(name, UNSOURCED))) for name in settings)
     return Charge(line.component, line.boundary, line.what, unit, named, line.times, line.share * price)

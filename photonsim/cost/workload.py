@@ -10,7 +10,8 @@ every weight that it uses from DRAM *once*, whatever the number of tokens: prefi
 machine.
 
 **What stays on the chip.** On-chip SRAM keeps what fits into it as a whole, in this order: the residual stream, the
-weights, the KV cache (`kept_in_sram`). What it keeps costs no DRAM traffic.
+weights, the KV cache (`kept_in_sram`). What it keeps costs no DRAM traffic. Weights are kept from pass to pass only of
+a model that is known as a whole; a product alone pays for its weights.
 """
 
 import dataclasses
@@ -115,6 +116,10 @@ class Workload(eqx.Module):
 
     - `parameters`: of the whole model, whether this pass uses them or not; 0 where only the products are known.
     - `weights_kept`: whether the weights are on the chip already and none come from DRAM.
+    - `depth`, `stream_bits`: layers, and the activations that pass from one to the next.
+    - `host_bits`: inputs and answers, to and from the host.
+    - `network_bits`, `link_bits`, `network_hops`: what chips that share the model send each other in all, the part
+      of it that one link carries, and how often one waits for another (`photonsim.cost.cluster`).
     """
 
     phase: str = eqx.field(static=True)
@@ -125,6 +130,12 @@ class Workload(eqx.Module):
     storage: Storage
     parameters: int = eqx.field(static=True, default=0)
     weights_kept: bool = eqx.field(static=True, default=False)
+    depth: int = eqx.field(static=True, default=0)
+    stream_bits: int = eqx.field(static=True, default=0)
+    host_bits: int = eqx.field(static=True, default=0)
+    network_bits: float = eqx.field(static=True, default=0.0)
+    link_bits: float = eqx.field(static=True, default=0.0)
+    network_hops: int = eqx.field(static=True, default=0)
 
     def __check_init__(self):
         check_count("workload.tokens", self.tokens)
@@ -183,7 +194,7 @@ def kept_in_sram(workload: Workload, capacity_bits: float) -> Workload:
             room -= stream.held_bits
         else:
             kept.append(stream)
-    if not weights_kept and workload.model_bits <= room:
+    if workload.parameters and not weights_kept and workload.model_bits <= room:
         weights_kept, room = True, room - workload.model_bits
     kept += [cache for cache in caches if cache.held_bits > room]
     return dataclasses.replace(workload, traffic=tuple(kept), weights_kept=weights_kept)

@@ -14,14 +14,15 @@ from typing import Any
 
 from photonsim.chip import Chip
 from photonsim.cost import (
+    Architecture,
     Bill,
-    DecoderShape,
     ForwardPass,
     Latency,
     Product,
     Workload,
-    decoder_workload,
+    architecture,
     energy,
+    forward,
     latency,
 )
 from photonsim.errors import PhotonsimError
@@ -29,9 +30,9 @@ from photonsim.models import Model
 from photonsim.swap import Coverage, OutliersDigital, Placement
 
 
-def decoder_shape(model: Model) -> DecoderShape:
+def decoder_shape(model: Model) -> Architecture:
     """The model's shape, as its digital work and memory traffic are counted."""
-    return DecoderShape.from_config(dataclasses.asdict(model.config))
+    return architecture(dataclasses.asdict(model.config), model.name)
 
 
 def prefill_workload(model: Model, table: Coverage, context: int) -> Workload:
@@ -39,10 +40,10 @@ def prefill_workload(model: Model, table: Coverage, context: int) -> Workload:
     return pass_workload(table.products, decoder_shape(model), ForwardPass(sequences=1, tokens=context))
 
 
-def pass_workload(rows: Sequence[Placement], shape: DecoderShape, forward: ForwardPass) -> Workload:
+def pass_workload(rows: Sequence[Placement], shape: Architecture, run: ForwardPass) -> Workload:
     """A pass whose products are `rows`, whatever their chips: what digital hardware is given too."""
     products = tuple(product for row in rows for product in products_of(row))
-    return decoder_workload(shape, forward, products=products)
+    return forward(shape, run, products=products)
 
 
 def products_of(row: Placement) -> tuple[Product, ...]:
@@ -55,7 +56,7 @@ def products_of(row: Placement) -> tuple[Product, ...]:
     return rest, outliers
 
 
-def pass_bill(chip: Chip, rows: Sequence[Placement], shape: DecoderShape, forward: ForwardPass) -> tuple[Bill, Latency]:
+def pass_bill(chip: Chip, rows: Sequence[Placement], shape: Architecture, run: ForwardPass) -> tuple[Bill, Latency]:
     """Joules and seconds of a pass whose products are `rows`, each on its own chip."""
     elsewhere: dict[int, tuple[Chip, list[Placement]]] = {}
     own: list[Placement] = []
@@ -65,10 +66,10 @@ def pass_bill(chip: Chip, rows: Sequence[Placement], shape: DecoderShape, forwar
             own.append(row)
         else:
             elsewhere.setdefault(id(unit), (unit, []))[1].append(row)
-    workload = pass_workload(own, shape, forward)
+    workload = pass_workload(own, shape, run)
     parts = [(chip, workload)]
     for unit, placed in elsewhere.values():
-        products = pass_workload(placed, shape, forward).products
+        products = pass_workload(placed, shape, run).products
         parts.append((unit, dataclasses.replace(workload, products=products, vector=(), traffic=())))
     bills = [energy(unit, part) for unit, part in parts]
     steps = [step for unit, part in parts for step in latency(unit, part).steps]

@@ -4,6 +4,7 @@ import pytest
 
 from photonsim.chip import describe, load_chip, override, preset_names, save_chip
 from photonsim.chip.description import parse_assignment
+from photonsim.cost.tariff import DEFAULTS
 from photonsim.errors import PhotonsimError
 
 
@@ -24,6 +25,7 @@ def test_every_number_of_a_real_chip_names_its_source(name):
     chip = load_chip(name)
     sourced = {path for path, _ in chip.sources}
     defaults = {"tile.die.seed", "overhead_power_w", "tile.receiver.shot_noise", "tile.laser.rin_db_per_hz"}
+    defaults |= set(DEFAULTS)
 
     def walk(table, prefix=""):
         for key, value in table.items():

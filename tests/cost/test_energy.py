@@ -75,7 +75,7 @@ def test_two_halves_of_the_work_cost_the_whole():
 
 def product_bill(trips):
     product = Product("up", "weight", 1, 40, 300, 200, trips)
-    return energy(ENVISE, replace(WORKLOAD, products=(product,), vector=(), traffic=()))
+    return energy(ENVISE, replace(WORKLOAD, products=(product,), vector=(), traffic=(), parameters=0, host_bits=0))
 
 
 def test_adc_energy_doubles_with_its_price_and_moves_nothing_else():

@@ -21,6 +21,7 @@ from photonsim.cost import (
     energy,
     forward,
     latency,
+    load_architecture,
 )
 from photonsim.cost.forward import stack_products
 from photonsim.cost.latency import DIGITAL, DRAM, OPTICS, RELOAD, VECTOR, Step, tile_reload
@@ -98,8 +99,8 @@ def test_the_part_that_sets_the_pace_is_named(step, bound):
 
 
 def test_decode_at_batch_one_is_bound_by_memory():
-    ideal = load_chip("ideal")
-    assert latency(ideal, forward(SHAPE, ForwardPass(1, 1, past=100))).bound_by == DRAM
+    step = forward(load_architecture("llama-3.1-8b"), ForwardPass(1, 1, past=100))
+    assert latency(load_chip("ideal"), step).bound_by == DRAM
 
 
 def test_a_product_left_digital_runs_at_the_digital_rate():
