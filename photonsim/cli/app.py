@@ -6,7 +6,6 @@ Input that cannot be right ends with one sentence on the error stream and the ex
 import contextlib
 import importlib.util
 import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -17,18 +16,28 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from photonsim.chip import Chip, load_chip, override, preset_names
-from photonsim.chip.description import parse_assignment
+from photonsim.chip import Chip, load_chip, preset_names
+from photonsim.cli.coverage import coverage
 from photonsim.cli.fit import fit
+from photonsim.cli.generate import generate
+from photonsim.cli.options import (
+    DEFAULT_CHIP,
+    Engine,
+    Policy,
+    Rules,
+    Setting,
+    check_engine,
+    chosen_chip,
+    chosen_rules,
+    plain_console,
+)
 from photonsim.cli.reproduce import reproduce
 from photonsim.errors import PhotonsimError
 from photonsim.evaluate import run as run_model
 from photonsim.evaluate.run import versions
 from photonsim.models import available, load, read_text, sample_text
 from photonsim.report import check_writable, chip_tables, chips_table, run_tables, save_run_figure, write_json
-from photonsim.swap import POLICIES, Rule, parse_rule
-from photonsim.swap import policy as find_policy
-from photonsim.tiles import ENGINES, fast_engine_available
+from photonsim.tiles import fast_engine_available
 
 app = typer.Typer(
     help="Would an optical chip run my transformer, how accurately, and for how many joules?",
@@ -36,10 +45,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command()(reproduce)
-app.command()(fit)
-DEFAULT_CHIP = "lightmatter-envise-2025"
-Setting = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting of the chip.")]
+for command in (generate, coverage, reproduce, fit):
+    app.command()(command)
 
 
 def main() -> None:
@@ -67,12 +74,10 @@ def run(
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0,
     settings: Setting = None,
-    rule: Annotated[
-        list[str] | None, typer.Option(metavar="PATTERN=ACTION", help="Where products go, e.g. 'model.embed*=digital'.")
-    ] = None,
-    policy: Annotated[str | None, typer.Option(help=f"Rules by name, after --rule: {', '.join(POLICIES)}.")] = None,
+    rule: Rules = None,
+    policy: Policy = None,
     strict: Annotated[bool, typer.Option(help="Refuse products that stay digital without a rule.")] = False,
-    engine: Annotated[str, typer.Option(help=f"{', '.join(ENGINES)}.")] = "auto",
+    engine: Engine = "auto",
     json: Annotated[Path | None, typer.Option(help="Write the complete record here; a list of several chips'.")] = None,
     plot: Annotated[
         Path | None, typer.Option(help="Write the figure here (.png, .pdf, .svg); several get their chip's name.")
@@ -81,13 +86,12 @@ def run(
     """Run a language model digitally and on a chip: accuracy, coverage, energy."""
     for path in filter(None, (json, plot)):
         check_writable(path)
-    described = [_chip(name, settings) for name in chip or [DEFAULT_CHIP]]
+    described = [chosen_chip(name, settings) for name in chip or [DEFAULT_CHIP]]
     plots = _plot_paths(plot, described)
     rules = chosen_rules(rule, policy)
-    if engine not in ENGINES:
-        raise PhotonsimError(f"--engine {engine} is unknown: it is one of {', '.join(ENGINES)}.")
+    check_engine(engine)
     passage = sample_text() if text is None else read_text(text)
-    console = _console()
+    console = plain_console()
     with console.status(f"loading {model}"):
         loaded = load(model)
     longest = max(2, min(512, loaded.config.max_position_embeddings, tokens))
@@ -113,9 +117,9 @@ def chips(
 ) -> None:
     """List the chips, or print one in full with the source of every number."""
     if name is None:
-        _console().print(chips_table([load_chip(each) for each in preset_names()]))
+        plain_console().print(chips_table([load_chip(each) for each in preset_names()]))
     else:
-        _console().print(chip_tables(_chip(name, settings)))
+        plain_console().print(chip_tables(chosen_chip(name, settings)))
 
 
 @app.command()
@@ -134,22 +138,7 @@ def doctor() -> None:
         table.add_row(module, "installed" if found else f'not installed: pip install "photonsim[{extra}]"')
     for name, found, where in available():
         table.add_row(f"model {name}", where if found else f"not found: {where}")
-    _console().print(table)
-
-
-def chosen_rules(rules: Sequence[str] | None, named: str | None) -> list[Rule]:
-    """The rules of `--rule`, then those of `--policy`."""
-    return [*map(parse_rule, rules or ()), *(find_policy(named) if named is not None else ())]
-
-
-def _chip(name: str, settings: list[str] | None) -> Chip:
-    chip = load_chip(name)
-    return override(chip, dict(parse_assignment(each) for each in settings)) if settings else chip
-
-
-def _console() -> Console:
-    """Standard output; 80 columns and no colour where it is not a terminal."""
-    return Console(width=None if sys.stdout.isatty() else 80, highlight=False, markup=False)
+    plain_console().print(table)
 
 
 @contextlib.contextmanager

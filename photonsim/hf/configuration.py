@@ -12,6 +12,7 @@ from photonsim.swap import AbstractMatmulUnit, Coverage, Rule
 
 CONTEXT = 512
 AUDIO_FRAMES = 3000  # 30 s of Whisper's spectrogram
+DTYPE = torch.bfloat16  # the only one in which PyTorch knows the shapes of grouped products on `meta`
 
 
 def coverage_of_config(
@@ -38,7 +39,7 @@ def empty_model(config: Mapping[str, Any]) -> torch.nn.Module:
     make: Callable[..., Any] = getattr(transformers, names[0])._from_config if names else _any_class(settings)
     try:
         with torch.device("meta"):
-            return make(settings).eval()
+            return make(settings).to(DTYPE).eval()
     except (TypeError, ValueError, AttributeError, KeyError) as error:
         raise PhotonsimError(f"transformers cannot make a {kind} of this configuration: {error}.") from error
 
@@ -53,15 +54,15 @@ def _inputs(model: Any, length: int) -> dict[str, torch.Tensor]:
     settings = model.config
     name = model.main_input_name
     tokens = torch.zeros((1, length), dtype=torch.long)
-    inputs = {name: tokens}
+    inputs = {name: tokens}  # of the usual `input_ids`
     if name == "pixel_values":
         vision = getattr(settings, "vision_config", settings)
         size = vision.image_size
         height, width = size if isinstance(size, list | tuple) else (size, size)
-        inputs = {name: torch.zeros((1, vision.num_channels, height, width))}
+        inputs = {name: torch.zeros((1, vision.num_channels, height, width), dtype=DTYPE)}
     elif name == "input_features":
-        inputs = {name: torch.zeros((1, settings.num_mel_bins, AUDIO_FRAMES))}
-    elif name not in ("input_ids", "inputs_embeds"):
+        inputs = {name: torch.zeros((1, settings.num_mel_bins, AUDIO_FRAMES), dtype=DTYPE)}
+    elif name != "input_ids":
         raise PhotonsimError(
             f"The model takes {name}, whose shape its configuration does not say: load it and ask "
             "photonsim.hf.simulate(model, chip).coverage(...)."

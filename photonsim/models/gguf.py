@@ -56,6 +56,15 @@ def load_gguf(path: str | Path, name: str | None = None) -> Model:
     return Model(name or path.stem, config, params, tokenizer, sha256_of([path]))
 
 
+def gguf_config(path: str | Path) -> LlamaConfig:
+    """The configuration of one `.gguf` file; no tensor is read."""
+    path = Path(path)
+    with _damage_as_a_sentence(path):
+        reader = gguf.GGUFReader(path)
+        tied = all(tensor.name != "output.weight" for tensor in reader.tensors)
+        return _config(_metadata(reader), tied, path)
+
+
 @contextlib.contextmanager
 def _damage_as_a_sentence(path: Path) -> Iterator[None]:
     """Whatever reading a file's head raises, as a `PhotonsimError`."""

@@ -26,7 +26,7 @@ def load_folder(folder: str | Path, name: str | None = None) -> Model:
     """The model of a folder, called `name` or else after the folder. One tensor is read at a time."""
     folder = Path(folder)
     try:
-        config = read_config(_read_json(folder / "config.json"))
+        config = read_config(read_json(folder / "config.json"))
     except PhotonsimError as error:
         raise PhotonsimError(f"{folder} cannot be read: {error}") from None
     tokenizer = None if isinstance(config, VitConfig) else _tokenizer(folder / "tokenizer.json")
@@ -43,7 +43,7 @@ def weight_files(folder: Path) -> list[Path]:
         if not whole.exists():
             raise PhotonsimError(f"{folder} holds neither model.safetensors nor model.safetensors.index.json.")
         return [whole]
-    weight_map = _read_json(index).get("weight_map")
+    weight_map = read_json(index).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise PhotonsimError(f"{index} has no weight_map, so it names no shards: download it again.")
     shards = [folder / shard for shard in sorted(set(weight_map.values()))]
@@ -53,7 +53,8 @@ def weight_files(folder: Path) -> list[Path]:
     return shards
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file, or a sentence."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

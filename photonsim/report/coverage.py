@@ -8,6 +8,9 @@ from photonsim.report.quantities import si, significant
 from photonsim.swap import Coverage, Share
 from photonsim.swap import Group as Alike
 
+LONGEST_NAME = 46  # that is printed on one line
+BESIDE_A_NAME = 80 - len("100.00 %") - 8  # columns of the screen for name and place, between what else a row holds
+
 
 def coverage_tables(table: Coverage, heading: str) -> RenderableType:
     """All of a coverage: the products collapsed over layers, the layers, and rules that decided nothing."""
@@ -22,14 +25,15 @@ def products_table(table: Coverage) -> RenderableType:
     """The products, those that differ by their layer alone in one row, with their share of all MACs."""
     total = si(float(table.macs_total), "MAC")
     printed = plain_table("Coverage", f"{100 * table.mac_share:.2f} % of {total} on the chip")
-    printed.add_column("matrix products", overflow="fold")
-    printed.add_column("where")
-    printed.add_column("MACs", justify="right")
-    for group in table.groups():
-        if group.macs:
-            count = f" ×{group.count}" if group.count > 1 else ""
-            share = f"{100 * group.macs / table.macs_total:.2f} %"
-            printed.add_row(f"{group.name}{count}", _where(group), share, style="" if group.on_chip else "yellow")
+    groups = [group for group in table.groups() if group.macs]
+    names = [f"{group.name} ×{group.count}" if group.count > 1 else group.name for group in groups]
+    width = min(LONGEST_NAME, max(map(len, names)))
+    printed.add_column("matrix products", overflow="fold", width=width)
+    printed.add_column("where", max_width=BESIDE_A_NAME - width)
+    printed.add_column("MACs", justify="right", no_wrap=True)
+    for name, group in zip(names, groups, strict=True):
+        share = f"{100 * group.macs / table.macs_total:.2f} %"
+        printed.add_row(name, _where(group), share, style="" if group.on_chip else "yellow")
     return printed
 
 

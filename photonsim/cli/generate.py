@@ -1,0 +1,79 @@
+"""`photonsim generate`: a prompt answered digitally and on a chip, side by side."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from photonsim.chip import Chip
+from photonsim.cli.options import (
+    DEFAULT_CHIP,
+    Engine,
+    Policy,
+    Rules,
+    Setting,
+    check_engine,
+    chosen_chip,
+    chosen_rules,
+    plain_console,
+)
+from photonsim.evaluate.generation import Watch
+from photonsim.evaluate.generation import generate as answer
+from photonsim.models import Model, load
+from photonsim.models.generation import Sampler, Token
+from photonsim.report import check_writable, write_json
+from photonsim.report.generation import answers_table, generation_tables
+
+
+def generate(
+    prompt: Annotated[str, typer.Argument(help="The text to go on from.")],
+    model: Annotated[str, typer.Option(help="A model's name, a .gguf file, or a folder with safetensors.")] = "tiny",
+    chip: Annotated[str, typer.Option(help="A preset's name, or a chip's .toml file.")] = DEFAULT_CHIP,
+    tokens: Annotated[int, typer.Option(help="New tokens, at most.")] = 64,
+    temperature: Annotated[float, typer.Option(help="0 takes the most likely token; 1 draws as the model says.")] = 0.0,
+    top_p: Annotated[float, typer.Option(help="Draw from the fewest tokens with this share of probability.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Seed of the noise and of the draws.")] = 0,
+    settings: Setting = None,
+    rule: Rules = None,
+    policy: Policy = None,
+    engine: Engine = "auto",
+    json: Annotated[Path | None, typer.Option(help="Write the complete record here.")] = None,
+) -> None:
+    """Go on from a prompt, digitally and on a chip side by side: where the answers part, what each costs."""
+    if json is not None:
+        check_writable(json)
+    described, rules = chosen_chip(chip, settings), chosen_rules(rule, policy)
+    check_engine(engine)
+    sampler = Sampler(temperature, top_p, seed)
+    console = plain_console()
+    with console.status(f"loading {model}"):
+        loaded = load(model)
+    with _side_by_side(loaded, described, prompt, console) as show:
+        result = answer(loaded, described, prompt, tokens, sampler, rules, seed, engine, watch=show)
+    console.print(generation_tables(result))
+    if json is not None:
+        write_json(result.as_dict(), json)
+        console.print(f"wrote {json}")
+
+
+@contextlib.contextmanager
+def _side_by_side(model: Model, chip: Chip, prompt: str, console: Console) -> Iterator[Watch]:
+    """Shows the two answers as they grow; where the output is no terminal, once, when they are complete."""
+    heading = Text.assemble((f"{model.name} on {chip.title}", "bold"), f"\n\n{prompt}\n")
+    live = Live(console=console, auto_refresh=False, vertical_overflow="visible")
+
+    def show(digital: list[Token], on_chip: list[Token]) -> None:
+        answers = answers_table(chip.name, [each.id for each in digital], [each.id for each in on_chip], model.decode)
+        live.start()
+        live.update(Group(heading, answers), refresh=console.is_terminal)
+
+    try:
+        yield show
+    finally:
+        if live.is_started:
+            live.stop()

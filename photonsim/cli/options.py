@@ -1,0 +1,46 @@
+"""Options that several commands share, and what is made of them."""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from photonsim.chip import Chip, load_chip, override
+from photonsim.chip.description import parse_assignment
+from photonsim.errors import PhotonsimError
+from photonsim.swap import POLICIES, Rule, parse_rule
+from photonsim.swap import policy as find_policy
+from photonsim.tiles import ENGINES
+
+DEFAULT_CHIP = "lightmatter-envise-2025"
+Setting = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting of the chip.")]
+Rules = Annotated[
+    list[str] | None,
+    typer.Option("--rule", metavar="PATTERN=ACTION", help="Where products go, e.g. 'model.embed*=digital'."),
+]
+Policy = Annotated[str | None, typer.Option(help=f"Rules by name, after --rule: {', '.join(POLICIES)}.")]
+Engine = Annotated[str, typer.Option(help=f"{', '.join(ENGINES)}.")]
+
+
+def chosen_chip(name: str, settings: Sequence[str] | None) -> Chip:
+    """The chip of `--chip` with what `--set` changes."""
+    chip = load_chip(name)
+    return override(chip, dict(parse_assignment(each) for each in settings)) if settings else chip
+
+
+def chosen_rules(rules: Sequence[str] | None, policy: str | None) -> list[Rule]:
+    """The rules of `--rule`, then those of `--policy`."""
+    return [*map(parse_rule, rules or ()), *(find_policy(policy) if policy is not None else ())]
+
+
+def check_engine(engine: str) -> None:
+    """Refuse an `--engine` that there is not."""
+    if engine not in ENGINES:
+        raise PhotonsimError(f"--engine {engine} is unknown: it is one of {', '.join(ENGINES)}.")
+
+
+def plain_console() -> Console:
+    """Standard output; 80 columns and no colour where it is not a terminal."""
+    return Console(width=None if sys.stdout.isatty() else 80, highlight=False, markup=False)
