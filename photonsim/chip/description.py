@@ -64,7 +64,7 @@ FAMILIES: dict[type[eqx.Module], Mapping[str, type[eqx.Module]]] = {
     AbstractCorrection: CORRECTIONS,
     AbstractPassive: STAGES,
 }
-DEFAULT_KINDS: dict[type[eqx.Module], str] = {AbstractTile: "crossbar", AbstractModulator: "linear"}
+DEFAULT_KINDS: dict[type[eqx.Module], str] = {AbstractTile: "crossbar", AbstractModulator: "ideal"}
 _SEPARATE = ("name", "sources", "quoted")  # fields of a chip that are not settings
 
 

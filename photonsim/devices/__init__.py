@@ -10,6 +10,7 @@ from photonsim.devices.mach_zehnder_modulator import MachZehnderModulator as Mac
 from photonsim.devices.metasurface_modulator import MetasurfaceModulator as MetasurfaceModulator
 from photonsim.devices.microring import Microring as Microring
 from photonsim.devices.modulator import AbstractModulator as AbstractModulator
+from photonsim.devices.modulator import LinearModulator as LinearModulator
 from photonsim.devices.modulator import Modulator as Modulator
 from photonsim.devices.modulator import switching_energy_j as switching_energy_j
 from photonsim.devices.passives import AbstractPassive as AbstractPassive

@@ -3,12 +3,13 @@
 from photonsim.devices.electro_absorption_modulator import ElectroAbsorptionModulator
 from photonsim.devices.mach_zehnder_modulator import MachZehnderModulator
 from photonsim.devices.metasurface_modulator import MetasurfaceModulator
-from photonsim.devices.modulator import AbstractModulator, Modulator
+from photonsim.devices.modulator import AbstractModulator, LinearModulator, Modulator
 from photonsim.devices.passives import AbstractPassive, Crossings, Loss, SplitterTree, Waveguide
 
 MODULATORS: dict[str, type[AbstractModulator]] = {
     "electro-absorption": ElectroAbsorptionModulator,
-    "linear": Modulator,
+    "ideal": Modulator,
+    "linear": LinearModulator,
     "mach-zehnder": MachZehnderModulator,
     "metasurface": MetasurfaceModulator,
 }

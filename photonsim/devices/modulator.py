@@ -51,6 +51,11 @@ class AbstractModulator(eqx.Module):
         return any(not isinstance(value, int | float) or value < dark for value, dark in values)
 
     @property
+    def is_straight(self) -> bool:
+        """Whether the light follows the drive without a table."""
+        return False
+
+    @property
     def leakage(self):
         """`T_min / T_max`: the light that passes at the value 0 over that at the value 1."""
         return 10.0 ** (-self.extinction_ratio_db / 10)
@@ -83,27 +88,31 @@ class AbstractModulator(eqx.Module):
         return self.transfer(dark_v + (bright_v - dark_v) * u)
 
 
-class Modulator(AbstractModulator):
-    """A modulator of known energy whose light follows its drive: `T(u) = T_min + (T_max - T_min) u` without a table.
+class LinearModulator(AbstractModulator):
+    """A modulator of known loss and contrast whose light follows its drive, without a table: `V = u`.
 
-    For chips of which no more is published: without the last two settings it has no loss, which then belongs to the
-    tile's `insertion_loss_db`, and is dark at zero. Left out: bandwidth and inter-symbol interference.
+    Left out: bandwidth and inter-symbol interference.
 
     - `energy_j`: drive energy for one symbol, J.
+    - `insertion_loss_db`, `extinction_ratio_db`: of the data sheet.
     - `static_power_w`: bias and tuning power of one modulator, W.
-    - `insertion_loss_db`, `extinction_ratio_db`: see `AbstractModulator`.
     """
 
     energy_j: float
+    insertion_loss_db: float
+    extinction_ratio_db: float
     static_power_w: float = 0.0
-    insertion_loss_db: float = 0.0
-    extinction_ratio_db: float = DARK_EXTINCTION_DB
 
     def __check_init__(self):
         check_number("modulator.energy_j", self.energy_j, at_least=0.0)
-        check_number("modulator.static_power_w", self.static_power_w, at_least=0.0)
         check_number("modulator.insertion_loss_db", self.insertion_loss_db, at_least=0.0)
         check_number("modulator.extinction_ratio_db", self.extinction_ratio_db, above=0.0)
+        check_number("modulator.static_power_w", self.static_power_w, at_least=0.0)
+
+    @property
+    def is_straight(self) -> bool:
+        """It is."""
+        return True
 
     @property
     def brightest(self) -> Array:
@@ -122,6 +131,57 @@ class Modulator(AbstractModulator):
     def transfer(self, voltage_v: Float[Array, "..."]) -> Float[Array, "..."]:
         """A straight line."""
         return self.transmission(voltage_v)
+
+
+class Modulator(AbstractModulator):
+    """An amplitude modulator of known energy and no other property: `T(u) = u`.
+
+    For chips of which no more is published. Its loss belongs to the tile's `insertion_loss_db`. Left out: residual
+    curvature, finite extinction, bandwidth and inter-symbol interference.
+
+    - `energy_j`: drive energy for one symbol, J.
+    - `static_power_w`: bias and tuning power of one modulator, W.
+    """
+
+    energy_j: float
+    static_power_w: float = 0.0
+
+    def __check_init__(self):
+        check_number("modulator.energy_j", self.energy_j, at_least=0.0)
+        check_number("modulator.static_power_w", self.static_power_w, at_least=0.0)
+
+    @property
+    def insertion_loss_db(self) -> float:
+        """None."""
+        return 0.0
+
+    @property
+    def extinction_ratio_db(self) -> float:
+        """As good as dark."""
+        return DARK_EXTINCTION_DB
+
+    @property
+    def is_straight(self) -> bool:
+        """It is."""
+        return True
+
+    @property
+    def brightest(self) -> Array:
+        """All."""
+        return jnp.asarray(1.0)
+
+    @property
+    def darkest(self) -> Array:
+        """Nothing."""
+        return jnp.asarray(0.0)
+
+    def voltage_v(self, u: Float[Array, "..."]) -> Float[Array, "..."]:
+        """The drive in units of its swing: u itself."""
+        return u
+
+    def transfer(self, voltage_v: Float[Array, "..."]) -> Float[Array, "..."]:
+        """A straight line."""
+        return voltage_v
 
 
 def brightest_and_darkest(insertion_loss_db, extinction_ratio_db) -> tuple[Array, Array]:

@@ -107,10 +107,10 @@ class Crossbar(AbstractTile):
         check_number("tile.input_dnl_rms", self.input_dnl_rms, at_least=0.0)
         check_choice("tile.predistortion", self.predistortion, PREDISTORTIONS)
         self._check_fan_out()
-        if isinstance(self.encoding, Coherent) and (self.modulator.leaks or not isinstance(self.modulator, Modulator)):
+        if isinstance(self.encoding, Coherent) and not isinstance(self.modulator, Modulator):
             raise PhotonsimError(
                 "A coherent encoding writes fields, and the modulators' curves here are those of intensities: "
-                'give tile.modulator kind = "linear" without an extinction ratio.'
+                'give tile.modulator kind = "ideal".'
             )
 
     def _check_fan_out(self) -> None:
@@ -206,7 +206,7 @@ class Crossbar(AbstractTile):
     @property
     def _shapes_inputs(self) -> bool:
         """Whether the light is not that of the DAC's codes."""
-        bent = self.predistortion != "exact" and not isinstance(self.modulator, Modulator)
+        bent = self.predistortion != "exact" and not self.modulator.is_straight
         return self.input_dac.bits is not None and (bent or is_on(self.input_dnl_rms))
 
     @property
@@ -246,14 +246,17 @@ class Crossbar(AbstractTile):
 
     def _input_disturbances(self) -> tuple[Disturbance, ...]:
         """What modulators and their converters add, if there is a curve that they could follow."""
-        steps = Disturbance("unequal input steps", f"± {self.input_dnl_rms:g} LSB", {"input_dnl_rms": 0.0})
-        curve = Disturbance("modulator curve", f"predistortion {self.predistortion}", {"predistortion": "exact"})
-        dark = {f"modulator.{name}": value for name, value in self.modulator.dark_settings.items()}
-        contrast = Disturbance(
-            "light at zero", f"{float(self.modulator.leakage):.2e} of full scale", dark | {"receiver.shot_noise": False}
-        )
-        curves = not isinstance(self.modulator, Modulator)
-        return (*(curve,) * curves, *(contrast,) * self.modulator.leaks, *(steps,) * is_on(self.input_dnl_rms))
+        found: list[Disturbance] = []
+        if not self.modulator.is_straight:
+            setting = f"predistortion {self.predistortion}"
+            found.append(Disturbance("modulator curve", setting, {"predistortion": "exact"}))
+        if self.modulator.leaks:
+            share = f"{float(self.modulator.leakage):.2e} of full scale"
+            dark = {f"modulator.{name}": value for name, value in self.modulator.dark_settings.items()}
+            found.append(Disturbance("light at zero", share, dark | {"receiver.shot_noise": False}))
+        if is_on(self.input_dnl_rms):
+            found.append(Disturbance("unequal input steps", f"± {self.input_dnl_rms:g} LSB", {"input_dnl_rms": 0.0}))
+        return tuple(found)
 
     # Numbers
 
