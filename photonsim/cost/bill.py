@@ -9,7 +9,8 @@ boundaries are nested, and a figure in TOPS/W means nothing until one of them is
     + converters        input DACs, amplifiers, ADCs
     + laser wall plug   the light, divided by the laser's efficiency
     + electronics       digital accumulation and scales, digital products, vector unit, whatever else the package draws
-    + memory            on-chip SRAM and off-chip DRAM
+    + memory            on-chip SRAM and off-chip DRAM: all of the package, and the total of a chip's bill
+    + host and cooling  the server's share and the building (`photonsim.cost.site`), only where they are added
 """
 
 import textwrap
@@ -24,7 +25,9 @@ CONVERTERS = "+ converters"
 LASER_WALL_PLUG = "+ laser wall plug"
 ELECTRONICS = "+ electronics"
 MEMORY = "+ memory"
+HOST_AND_COOLING = "+ host and cooling"
 BOUNDARIES = (OPTICAL_CORE, CONVERTERS, LASER_WALL_PLUG, ELECTRONICS, MEMORY)  # each holds the ones before it
+SITE_BOUNDARIES = (*BOUNDARIES, HOST_AND_COOLING)
 
 
 class Charge(eqx.Module):
@@ -79,13 +82,14 @@ class Bill(eqx.Module):
 
     def within_j(self, boundary: str):
         """Joules inside a boundary, the ones it holds included."""
-        check_choice("boundary", boundary, BOUNDARIES)
-        inside = BOUNDARIES[: BOUNDARIES.index(boundary) + 1]
+        check_choice("boundary", boundary, SITE_BOUNDARIES)
+        inside = SITE_BOUNDARIES[: SITE_BOUNDARIES.index(boundary) + 1]
         return sum(charge.joules for charge in self.charges if charge.boundary in inside)
 
     def by_boundary_j(self) -> dict[str, float]:
         """Joules inside each boundary; the last is the total, up to rounding."""
-        return {boundary: self.within_j(boundary) for boundary in BOUNDARIES}
+        has_site = any(charge.boundary == HOST_AND_COOLING for charge in self.charges)
+        return {boundary: self.within_j(boundary) for boundary in (SITE_BOUNDARIES if has_site else BOUNDARIES)}
 
 
 def tops_per_w(bill: Bill, boundary: str):

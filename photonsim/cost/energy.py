@@ -2,8 +2,8 @@
 
 from photonsim.chip import Chip
 from photonsim.cost.bill import Bill, tops_per_w
-from photonsim.cost.latency import latency, settled
-from photonsim.cost.mapping import DIGITAL_UNIT, Plan, map_product, simulated_plan
+from photonsim.cost.latency import laid_latency
+from photonsim.cost.mapping import Layout, Plan, lay_out
 from photonsim.cost.tariff import COMPONENTS, charges
 from photonsim.cost.workload import Workload, check_capacity, macs
 from photonsim.errors import check_number
@@ -12,21 +12,28 @@ from photonsim.events import EventCounts
 
 def workload_events(chip: Chip, workload: Workload, plan: Plan | None = None) -> EventCounts:
     """Everything that happens in a pass: products on and off the chip, vector work, traffic of DRAM and network."""
-    plan = simulated_plan(chip, workload) if plan is None else plan
-    workload = settled(chip, workload, plan)
-    total = EventCounts(
-        dram_read_bits=float(workload.dram_read_bits),
-        dram_write_bits=float(workload.dram_write_bits),
-        vector_operations=float(workload.vector_operations),
-        network_bits=float(workload.network_bits),
-    )
-    for product, dataflow in zip(workload.products, plan.dataflows, strict=True):
-        if dataflow == DIGITAL_UNIT:
-            count = float(macs(product))
-            total += EventCounts(macs=count, digital_macs=count)
-        else:
-            total += map_product(chip, product, dataflow, plan.resident).events * product.trips
-    return total
+    return laid_events(lay_out(chip, workload, plan))
+
+
+def laid_events(layout: Layout) -> EventCounts:
+    """The events of a pass that is laid out already."""
+    workload, digital = layout.workload, 0
+    counts: dict[str, float] = {}
+    for product, mapped in zip(workload.products, layout.mapped, strict=True):
+        if mapped is None:
+            digital += macs(product)
+            continue
+        for name, count in vars(mapped.events).items():
+            counts[name] = counts.get(name, 0.0) + count * product.trips
+    counts["macs"] = counts.get("macs", 0.0) + digital
+    around = {
+        "digital_macs": digital,
+        "dram_read_bits": workload.dram_read_bits,
+        "dram_write_bits": workload.dram_write_bits,
+        "vector_operations": workload.vector_operations,
+        "network_bits": workload.network_bits,
+    }
+    return EventCounts(**counts | {name: float(count) for name, count in around.items()})
 
 
 def energy(chip: Chip, workload: Workload, standby: float = 1.0, plan: Plan | None = None) -> Bill:
@@ -37,9 +44,12 @@ def energy(chip: Chip, workload: Workload, standby: float = 1.0, plan: Plan | No
     are larger than the chip's DRAM.
     """
     check_capacity(chip.name, workload, chip.memory.dram_capacity_bits)
-    plan = simulated_plan(chip, workload) if plan is None else plan
-    seconds = latency(chip, workload, plan).seconds
-    return price(chip, workload_events(chip, workload, plan), seconds, workload.phase, standby)
+    return laid_energy(chip, lay_out(chip, workload, plan), standby)
+
+
+def laid_energy(chip: Chip, layout: Layout, standby: float = 1.0) -> Bill:
+    """The bill of a pass that is laid out already."""
+    return price(chip, laid_events(layout), laid_latency(chip, layout).seconds, layout.workload.phase, standby)
 
 
 def price(chip: Chip, events: EventCounts, seconds: float, name: str = "events", standby: float = 1.0) -> Bill:

@@ -18,7 +18,6 @@ Counts are exact whole numbers until they meet a price or a rate, and floats fro
 whole number above 2^31.
 """
 
-import dataclasses
 from functools import singledispatch
 from typing import Any, NamedTuple
 
@@ -27,8 +26,8 @@ import jax
 from jax import numpy as jnp
 
 from photonsim.chip import Chip
-from photonsim.cost.mapping import DIGITAL_UNIT, Mapped, Plan, map_product, simulated_plan
-from photonsim.cost.workload import MatrixProduct, Workload, kept_in_sram, macs
+from photonsim.cost.mapping import DIGITAL_UNIT, Layout, Mapped, Plan, lay_out
+from photonsim.cost.workload import MatrixProduct, Workload, macs
 from photonsim.errors import PhotonsimError
 from photonsim.tiles import (
     AbstractTile,
@@ -136,42 +135,33 @@ def latency(chip: Chip, workload: Workload, plan: Plan | None = None) -> Latency
 
     `plan` maps the products; without one, as the simulator computes them.
     """
-    plan = simulated_plan(chip, workload) if plan is None else plan
-    workload = settled(chip, workload, plan)
-    steps = [
-        product_step(chip, product, workload, dataflow, plan.resident)
-        for product, dataflow in zip(workload.products, plan.dataflows, strict=True)
-    ]
-    memory, host = chip.memory, chip.host
-    steps.append(
-        vector_step(
-            workload,
-            chip.digital.vector_operations_per_s,
-            memory.dram_bandwidth_bits_per_s,
-            float(workload.host_bits) / host.link_bandwidth_bits_per_s,
-        )
-    )
+    return laid_latency(chip, lay_out(chip, workload, plan))
+
+
+def laid_latency(chip: Chip, layout: Layout) -> Latency:
+    """Seconds of a pass that is laid out already."""
+    workload, bandwidth = layout.workload, chip.memory.dram_bandwidth_bits_per_s
+    steps = []
+    for product, mapped in zip(workload.products, layout.mapped, strict=True):
+        dram_s = float(workload.weights_from_dram(product)) / bandwidth
+        if mapped is None:
+            steps.append(_digital_step(chip, product, dram_s))
+        else:
+            steps.append(mapped_step(chip, product, mapped, dram_s))
+    host_s = float(workload.host_bits) / chip.host.link_bandwidth_bits_per_s
+    steps.append(vector_step(workload, chip.digital.vector_operations_per_s, bandwidth, host_s))
     if workload.network_hops:
-        network = chip.network
-        moving_s = float(workload.link_bits) / network.link_bandwidth_bits_per_s
-        steps.append(Step("between chips", network_s=moving_s + float(workload.network_hops) * network.hop_s))
+        moving_s = float(workload.link_bits) / chip.network.link_bandwidth_bits_per_s
+        steps.append(Step("between chips", network_s=moving_s + float(workload.network_hops) * chip.network.hop_s))
     return Latency(tuple(steps))
 
 
-def settled(chip: Chip, workload: Workload, plan: Plan) -> Workload:
-    """The workload as it is once the chip runs: without the traffic of what stays in its tiles and its SRAM."""
-    if plan.resident:
-        workload = dataclasses.replace(workload, weights_kept=True)
-    return kept_in_sram(workload, chip.memory.sram_capacity_bits)
-
-
-def product_step(chip: Chip, product: MatrixProduct, workload: Workload, dataflow: str, resident: bool = False) -> Step:
-    """The roofline of one product, all its trips together."""
-    dram_s = float(workload.weights_from_dram(product)) / chip.memory.dram_bandwidth_bits_per_s
-    about = {"dataflow": dataflow, "macs": float(macs(product))}
-    if dataflow == DIGITAL_UNIT:
-        return Step(product.name, dram_s=dram_s, digital_s=about["macs"] / chip.digital.macs_per_s, **about)
-    return mapped_step(chip, product, map_product(chip, product, dataflow, resident), dram_s)
+def _digital_step(chip: Chip, product: MatrixProduct, dram_s) -> Step:
+    """A product of the digital unit."""
+    count = float(macs(product))
+    return Step(
+        product.name, dram_s=dram_s, digital_s=count / chip.digital.macs_per_s, dataflow=DIGITAL_UNIT, macs=count
+    )
 
 
 def mapped_step(chip: Chip, product: MatrixProduct, mapped: Mapped, dram_s) -> Step:

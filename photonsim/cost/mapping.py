@@ -30,7 +30,7 @@ import math
 from typing import NamedTuple
 
 from photonsim.chip import Chip
-from photonsim.cost.workload import WEIGHT, MatrixProduct, Workload
+from photonsim.cost.workload import WEIGHT, MatrixProduct, Workload, kept_in_sram
 from photonsim.errors import check_choice
 from photonsim.events import PARTIAL_SUM_BITS, EventCounts
 from photonsim.tiles import AbstractTile
@@ -75,6 +75,29 @@ def dataflows(tile: AbstractTile) -> tuple[str, ...]:
     return WRITTEN if holds_weights(tile) else STREAMED
 
 
+class Layout(NamedTuple):
+    """A workload on a chip: what is left to fetch once it runs, and every product mapped, `None` for the digital unit.
+
+    It rests on shapes and sizes alone, so one layout serves all prices and rates of a chip.
+    """
+
+    workload: Workload
+    mapped: tuple[Mapped | None, ...]
+
+
+def lay_out(chip: Chip, workload: Workload, plan: Plan | None = None) -> Layout:
+    """Every product on its tiles, by a plan, or as the simulator computes it."""
+    plan = simulated_plan(chip, workload) if plan is None else plan
+    for dataflow in set(plan.dataflows) - {DIGITAL_UNIT}:
+        check_choice("dataflow", dataflow, dataflows(chip.tile))
+    mapped = tuple(
+        None if dataflow == DIGITAL_UNIT else _map(chip, product, dataflow, plan.resident)
+        for product, dataflow in zip(workload.products, plan.dataflows, strict=True)
+    )
+    settled = dataclasses.replace(workload, weights_kept=True) if plan.resident else workload
+    return Layout(kept_in_sram(settled, chip.memory.sram_capacity_bits), mapped)
+
+
 def simulated_plan(chip: Chip, workload: Workload) -> Plan:
     """Every product as the simulator computes it."""
     usual = dataflows(chip.tile)[0]
@@ -99,6 +122,10 @@ def stay_in_tiles(chip: Chip, workload: Workload) -> bool:
 def map_product(chip: Chip, product: MatrixProduct, dataflow: str, resident: bool = False) -> Mapped:
     """One trip of a product under a dataflow; `resident` where its weights are in the cells already."""
     check_choice("dataflow", dataflow, dataflows(chip.tile))
+    return _map(chip, product, dataflow, resident)
+
+
+def _map(chip: Chip, product: MatrixProduct, dataflow: str, resident: bool) -> Mapped:
     batch, m, k, n = product.batch, product.m, product.k, product.n
     if dataflow in (INPUT_STATIONARY, EXCHANGED):
         m, n = n, m

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from photonsim.chip import load_chip
 from photonsim.cost import ForwardPass, Product, architecture, energy, forward, latency
-from photonsim.cost.latency import settled
 from photonsim.cost.lightening_transformer import BERT_B, DEIT_B, DEIT_T, LighteningTransformer, gemms
 from photonsim.cost.mapping import (
     DYNAMIC,
@@ -21,8 +20,8 @@ from photonsim.cost.mapping import (
     WEIGHT_STATIONARY,
     accumulated_rows,
     dataflows,
+    lay_out,
     map_product,
-    simulated_plan,
     stay_in_tiles,
     utilisation,
 )
@@ -153,12 +152,11 @@ def test_a_model_whose_weights_fill_no_more_than_the_tiles_is_written_once():
     for cores, resident in ((11, False), (12, True)):
         chip = array(64, 64, cores)
         assert stay_in_tiles(chip, workload) == resident
-        plan = simulated_plan(chip, workload)
         writes = energy(chip, workload).charges
         written = next(charge.count for charge in writes if charge.what == "cells written")
         scores = sum(p.k * p.n * p.batch for p in workload.products if p.kind == "activation")
         assert written == (scores if resident else scores + 7 * 64**2 + 64 * 256)
-        assert settled(chip, workload, plan).weight_bits == 0  # in the cells, or at least in SRAM
+        assert lay_out(chip, workload).workload.weight_bits == 0  # in the cells, or at least in SRAM
         steps = latency(chip, workload).steps
         assert (steps[0].reload_s == 0) == resident
 
