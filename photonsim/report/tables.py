@@ -1,22 +1,14 @@
-"""Results as tables that read well on 80 columns and plain when piped."""
-
-import math
-from collections.abc import Sequence
+"""A run's results as tables that read well on 80 columns and plain when piped."""
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from photonsim.chip import Chip, Source, describe
-from photonsim.chip.chip import STATUSES
-from photonsim.cost import BOUNDARIES, baselines, peak_bill, peak_tops, peak_tops_per_w, tops_per_w
-from photonsim.cost.baselines import Board, ComputeFloor
-from photonsim.evaluate import Result, full_scale_enob
+from photonsim.cost import BOUNDARIES, tops_per_w
+from photonsim.evaluate import Result
 from photonsim.report.coverage import products_table
 from photonsim.report.layout import plain_table
 from photonsim.report.quantities import si, significant
-
-ENOB_UNIT = "bits"  # of a quoted figure that is an effective number of bits
 
 
 def run_tables(result: Result) -> RenderableType:
@@ -100,110 +92,3 @@ def _footnotes(result: Result) -> Text:
         lines.append(f"{guesses} of the chip's numbers are assumed: photonsim chips {result.chip.name} lists them.")
     lines += [f"Warning: {warning}." for warning in result.warnings]
     return Text("\n".join(lines))
-
-
-def chips_table(chips: Sequence[Chip]) -> RenderableType:
-    """All presets side by side, what we derive beside what is quoted; below them, digital hardware."""
-    table = plain_table("Chips", "peak, ENOB follow from the description; photonsim chips NAME: sources")
-    table.padding, table.show_edge = (0, 0), False
-    table.add_column("name", no_wrap=True)
-    headers = ("array", "bits\nx/w/out", "peak\nTOPS", "quoted\nTOPS", "TOPS/W\nwall", "ENOB\nours", "ENOB\nquoted")
-    for header in headers:
-        table.add_column(header, justify="right")
-    for status in STATUSES:
-        rows = [_chip_row(chip) for chip in chips if chip.status == status]
-        if rows:
-            table.add_row(Text(f"{status}:", style="dim"))
-        for row in rows:
-            table.add_row(*row)
-    return Group(table, Text(), _digital_hardware())
-
-
-def _chip_row(chip: Chip) -> tuple[str, ...]:
-    tile, enob = chip.tile, full_scale_enob(chip)
-    shape = f"{tile.rows}²" if tile.rows == tile.columns else f"{tile.rows}×{tile.columns}"
-    return (
-        chip.name,
-        f"{chip.cores}×{shape}",
-        "/".join("∞" if b is None else str(b) for b in tile.converter_bits),
-        significant(float(peak_tops(chip))),
-        _quoted(chip, "TOPS"),
-        "–" if chip.status == "ideal" else significant(float(peak_tops_per_w(chip, BOUNDARIES[-1]))),
-        "–" if enob is None else "∞" if math.isinf(enob) else significant(enob),
-        _quoted(chip, ENOB_UNIT),
-    )
-
-
-def _quoted(chip: Chip, unit: str) -> str:
-    return "\n".join(significant(figure.value) for figure in chip.quoted if figure.unit == unit) or "–"
-
-
-def _digital_hardware() -> Table:
-    """The baselines with every unit busy: a board at its rated power, or the arithmetic alone."""
-    table = plain_table("Digital hardware", "busy at its peak; ? where power or energy is assumed")
-    table.padding, table.show_edge = (0, 0), False
-    table.add_column("name", no_wrap=True)
-    for header in ("peak\nTOPS", "power\nW", "TOPS/W"):
-        table.add_column(header, justify="right")
-    table.add_column("source", overflow="fold")
-    known = baselines()
-    boards = [each for each in known.values() if isinstance(each, Board) and not each.name.endswith("-peak")]
-    floors = [each for each in known.values() if isinstance(each, ComputeFloor)]
-    for board in boards:
-        sources = dict(board.sources)
-        power = f"{'? ' if sources['board_power_w'].assumed else ''}{significant(board.board_power_w)}"
-        peak, efficiency = significant(board.peak_ops_per_s / 1e12), significant(board.tops_per_w_at_peak)
-        table.add_row(board.name, peak, power, efficiency, sources["peak_ops_per_s"].text)
-    for floor in floors:
-        guess = "? " if dict(floor.sources)["mac_j"].assumed else ""
-        table.add_row(
-            floor.name, "–", "–", f"{guess}{significant(floor.tops_per_w_at_peak)}", dict(floor.sources)["mac_j"].text
-        )
-    return table
-
-
-def chip_tables(chip: Chip) -> RenderableType:
-    """One chip in full: every setting with its source, peak power by component, quoted figures beside ours."""
-    sources = dict(chip.sources)
-    settings = plain_table(chip.title, f"{chip.name}, {chip.status}; ? marks a number that is assumed, with its range")
-    settings.add_column("setting", no_wrap=True)
-    settings.add_column("value", overflow="fold", max_width=11)
-    settings.add_column("source", overflow="fold")
-    for path, value in _flat(describe(chip)):
-        source = sources.get(path)
-        settings.add_row(path, _value(value), _source(source), style="yellow" if source and source.assumed else "")
-    power = plain_table("Peak power", f"{significant(float(peak_tops(chip)))} TOPS, every core busy, weights resident")
-    power.add_column("component")
-    power.add_column("power", justify="right")
-    bill = peak_bill(chip)
-    for name, joules in bill.by_component_j().items():
-        if float(joules):
-            power.add_row(name, si(float(joules) / bill.seconds, "W"))
-    quoted = plain_table("Quoted, beside ours", "")
-    for header in ("figure", "boundary", "quoted", "source"):
-        quoted.add_column(header, overflow="fold")
-    for figure in chip.quoted:
-        quoted.add_row(figure.quantity, figure.boundary, f"{significant(figure.value)} {figure.unit}", figure.source)
-    for boundary in BOUNDARIES:
-        ours = significant(float(peak_tops_per_w(chip, boundary)))
-        quoted.add_row("efficiency", boundary, f"{ours} TOPS/W", "ours, at peak", style="bold")
-    return Group(settings, Text(), power, Text(), quoted)
-
-
-def _flat(table: dict, prefix: str = ""):
-    for key, value in table.items():
-        if isinstance(value, dict) and key != "sources":
-            yield from _flat(value, f"{prefix}{key}.")
-        elif key not in ("sources", "quoted", "name", "title", "status", "kind"):
-            yield f"{prefix}{key}", value
-
-
-def _value(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _source(source: Source | None) -> str:
-    if source is None:
-        return ""
-    span = f" [{source.low:.3g} … {source.high:.3g}]" if source.low is not None and source.high is not None else ""
-    return f"{'? assumed: ' if source.assumed else ''}{source.text}{span}"

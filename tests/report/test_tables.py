@@ -63,8 +63,9 @@ def test_the_list_of_chips_fits_80_columns():
 
 def test_the_list_of_chips_has_our_effective_bits_beside_those_published():
     text = printed(chips_table([load_chip("lightelligence-pace"), load_chip("ideal")]))
-    (pace,) = (line.split() for line in text.splitlines() if line.startswith("lightelligence-pace "))
+    pace, efficiency = (line.split() for line in text.splitlines() if line.startswith("lightelligence-pace "))
     assert [float(bits) for bits in pace[-2:]] == [pytest.approx(7.61, abs=0.006), 7.61]
+    assert efficiency[-3:] == ["2.4", "4.21", "package,"]  # with everything, beside the first quoted, in its own words
     (ideal,) = (line.split() for line in text.splitlines() if line.startswith("ideal "))
     assert ideal[-2:] == ["∞", "–"]
 
