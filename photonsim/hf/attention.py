@@ -26,17 +26,20 @@ def attention(
     if enable_gqa:
         key, value = (_for_each_head(shared, query) for shared in (key, value))
     factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
-    scores = torch.matmul(query, key.transpose(-2, -1)).float() * factor
+    scores = torch.matmul(query, key.transpose(-2, -1)).float()
     if is_causal:
         attn_mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=query.device).tril()
+    blind = None
     if attn_mask is not None and attn_mask.dtype == torch.bool:
-        scores = scores.masked_fill(~attn_mask, -math.inf)
-    elif attn_mask is not None:
-        scores = scores + attn_mask
-    shares = torch.ops.aten._safe_softmax(scores, -1)
+        blind = ~attn_mask.any(dim=-1, keepdim=True)
+        attn_mask = torch.zeros(attn_mask.shape, device=query.device).masked_fill_(~(attn_mask | blind), -math.inf)
+    # One pass over the scores for scale and mask: there are far more of them than of anything else here.
+    scores = scores * factor if attn_mask is None else torch.add(attn_mask, scores, alpha=factor)
+    shares = torch.softmax(scores, dim=-1)
     if dropout_p:
         shares = torch.dropout(shares, dropout_p, True)
-    return torch.matmul(shares.to(value.dtype), value)
+    gathered = torch.matmul(shares.to(value.dtype), value)
+    return gathered if blind is None else gathered.masked_fill(blind, 0)
 
 
 def _for_each_head(shared: torch.Tensor, query: torch.Tensor) -> torch.Tensor:

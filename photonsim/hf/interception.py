@@ -122,6 +122,11 @@ class Interception(TorchDispatchMode):
         self.unique = UniqueNames()
         self._began = False
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Else PyTorch wraps every operation in a guard against its compiler, as dear as all that is done here."""
+        return False
+
     def begin_pass(self, row: int) -> None:
         """The model is entered from its beginning: names are given out anew."""
         self.row = row

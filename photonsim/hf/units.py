@@ -11,6 +11,7 @@ A unit of another kind, such as a tile without a kernel or a chip with its outli
 
 import abc
 import functools
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -59,7 +60,10 @@ class KernelUnit(AbstractHostUnit):
         sizes = (*room, _whole(k, self.tile.rows), _whole(n, self.tile.columns))
         if sizes != numbers.shape:
             numbers = np.pad(numbers, [(0, size - own) for size, own in zip(sizes, numbers.shape, strict=True)])
-        return jax.tree.map(functools.partial(_cut, batch=batch, columns=n), self._write(numbers))
+        tiles = jax.tree.map(functools.partial(_cut, batch=batch, columns=n), self._write(numbers))
+        if k >= self.tile.rows:
+            return tiles
+        return replace(tiles, levels=np.ascontiguousarray(tiles.levels[..., :k, :]))  # dark rows add nothing
 
     def multiply(self, inputs: torch.Tensor, tiles: Any, words: np.ndarray, row: int) -> torch.Tensor:
         result = analog_matmul_host(host_array(inputs), tiles, self.readout, self.shared, words, row)
