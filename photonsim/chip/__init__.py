@@ -1,5 +1,7 @@
 """A chip: tiles, clock, memories and digital logic in one description, read from and written to TOML."""
 
+from photonsim.chip.calibration import Calibration as Calibration
+from photonsim.chip.calibration import calibrate as calibrate
 from photonsim.chip.chip import Chip as Chip
 from photonsim.chip.chip import Quoted as Quoted
 from photonsim.chip.chip import Source as Source

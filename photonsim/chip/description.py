@@ -336,8 +336,8 @@ def _setting(value: Any) -> Any:
 def _paths(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     for key, value in settings.items():
         if isinstance(value, Mapping):
-            if "kind" in value and prefix:  # may be exchanged as a whole, by a word
-                yield f"{prefix}{key}"
+            if prefix and ("kind" in value or all(isinstance(entry, Mapping) for entry in value.values())):
+                yield f"{prefix}{key}"  # may be exchanged as a whole
             yield from _paths(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}"

@@ -7,6 +7,8 @@ normal with variance t − s. Nothing pulls a walk back, so the error of a colum
 is measured again. A calibration costs time and averages noise; between "always" and "never" lies a best interval.
 """
 
+import functools
+
 import equinox as eqx
 import jax
 from jax import numpy as jnp
@@ -63,6 +65,7 @@ class Drift(eqx.Module):
         return slope * self.temperature_offset_k + self.offset_walk_per_sqrt_s * brownian_path(time, self.age_s, shape)
 
 
+@functools.partial(jax.jit, static_argnames="shape")
 def brownian_path(key: PRNGKeyArray, time_s, shape: tuple[int, ...]) -> Float[Array, "..."]:
     """W at a time from 0 to `HORIZON_S`: one fixed path per key and element.
 

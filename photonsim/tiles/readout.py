@@ -85,6 +85,11 @@ def reading_disturbances(
             "column gain", f"{die.gain_mean:g} ± {die.gain_spread:g}", {"die.gain_mean": 1.0, "die.gain_spread": 0.0}
         ),
         Disturbance(
+            "drift of the columns",
+            f"{die.drift.temperature_offset_k:g} K, {die.drift.age_s:g} s",
+            {"die.drift.temperature_offset_k": 0.0, "die.drift.age_s": 0.0},
+        ),
+        Disturbance(
             "column offset",
             f"± {die.offset_spread:.2e} of full scale",
             {"die.offset_mean": 0.0, "die.offset_spread": 0.0},
