@@ -12,6 +12,7 @@ are the weights that every result here refers to.
 """
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 from photonsim.errors import PhotonsimError
 from photonsim.models.llama import LlamaConfig
-from photonsim.models.model import Model, collect_params, sha256_of
+from photonsim.models.model import Model, NamedTensor, collect_params, sha256_of
 
 LAYER_NAMES = {
     "attn_norm": "input_layernorm",
@@ -120,21 +121,26 @@ def _config(metadata: dict[str, Any], tied: bool, path: Path) -> LlamaConfig:
     )
 
 
-def _tensors(reader: gguf.GGUFReader, config: LlamaConfig, path: Path) -> Iterator[tuple[str, np.ndarray]]:
-    """Each tensor under its Hugging Face name, expanded to float32, rows of q and k back in place."""
-    heads = {"q_proj": config.num_attention_heads, "k_proj": config.num_key_value_heads}
+def _tensors(reader: gguf.GGUFReader, config: LlamaConfig, path: Path) -> Iterator[NamedTensor]:
+    """Each tensor under its Hugging Face name."""
     for tensor in reader.tensors:
         name = hugging_face_name(tensor.name)
-        try:
-            with np.errstate(all="ignore"):  # infinities and NaN are found, and named, by collect_params
-                weight = gguf.dequantize(tensor.data, tensor.tensor_type)
-        except NotImplementedError as error:
-            raise PhotonsimError(
-                f"{path}: {tensor.name} is stored as {tensor.tensor_type.name}, which cannot be expanded here: "
-                "use a file in Q8_0, Q4_K, F16 or another common type."
-            ) from error
-        projection = name.split(".")[-2]
-        yield name, rotary_halves(weight, heads[projection]) if projection in heads else weight
+        yield name, functools.partial(_expand, tensor, name, config, path)
+
+
+def _expand(tensor: gguf.ReaderTensor, name: str, config: LlamaConfig, path: Path) -> np.ndarray:
+    """A tensor as float32, rows of q and k back in place."""
+    try:
+        with np.errstate(all="ignore"):  # infinities and NaN are found, and named, by collect_params
+            weight = gguf.dequantize(tensor.data, tensor.tensor_type)
+    except NotImplementedError as error:
+        raise PhotonsimError(
+            f"{path}: {tensor.name} is stored as {tensor.tensor_type.name}, which cannot be expanded here: "
+            "use a file in Q8_0, Q4_K, F16 or another common type."
+        ) from error
+    heads = {"q_proj": config.num_attention_heads, "k_proj": config.num_key_value_heads}
+    projection = name.split(".")[-2]
+    return rotary_halves(weight, heads[projection]) if projection in heads else weight
 
 
 def hugging_face_name(name: str) -> str:

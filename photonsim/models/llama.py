@@ -19,7 +19,10 @@ The same decoder with a cache of keys and values, for generation, is in `cache.p
 """
 
 import dataclasses
+import functools
 import math
+from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 from jax import numpy as jnp
@@ -103,7 +106,6 @@ def parameter_shapes(config: LlamaConfig) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-@jax.default_matmul_precision("highest")
 def llama(
     params: Params, tokens: Int[Array, "batch length"], config: LlamaConfig
 ) -> Float[Array, "batch length vocab"]:
@@ -113,23 +115,36 @@ def llama(
     Raises `PhotonsimError` for tokens that are not (batch, length) or longer than `max_position_embeddings`.
     """
     check_context(tokens, config.max_position_embeddings, "max_position_embeddings")
-    rotation = rotary_tables(jnp.arange(tokens.shape[1]), config)
-    visible = causal_mask(tokens.shape[1])
-    x = params["model.embed_tokens.weight"][tokens]
-    for i in range(config.num_hidden_layers):
-        x = decoder_layer(params, f"model.layers.{i}.", x, rotation, visible, config)
-    return head(params, x, config)
+    for stage in stages(config):
+        tokens = stage.forward(params, tokens)
+    return tokens
 
 
+class Stage(NamedTuple):
+    """A part of a model that can be run by itself: what its parameters' names begin with, and what it does."""
+
+    prefixes: tuple[str, ...]
+    forward: Callable[[Params, Array], Array]
+
+
+def stages(config: LlamaConfig) -> tuple[Stage, ...]:
+    """The embedding, every layer, and the head: one after another, they are the model."""
+    embedding = "model.embed_tokens.weight"
+    layers = tuple(f"model.layers.{i}." for i in range(config.num_hidden_layers))
+    last = ("model.norm.weight", embedding if config.tie_word_embeddings else "lm_head.weight")
+    return (
+        Stage((embedding,), lambda params, tokens: params[embedding][tokens]),
+        *(Stage((layer,), functools.partial(decoder_layer, layer=layer, config=config)) for layer in layers),
+        Stage(last, functools.partial(head, config=config)),
+    )
+
+
+@jax.default_matmul_precision("highest")
 def decoder_layer(
-    params: Params,
-    layer: str,
-    x: Float[Array, "batch length hidden"],
-    rotation: Rotation,
-    visible: Bool[Array, "length length"],
-    config: LlamaConfig,
+    params: Params, x: Float[Array, "batch length hidden"], layer: str, config: LlamaConfig
 ) -> Float[Array, "batch length hidden"]:
     """One layer of the decoder, whose parameters' names begin with `layer`."""
+    rotation, visible = rotary_tables(jnp.arange(x.shape[1]), config), causal_mask(x.shape[1])
     normed = rms_norm(x, params[layer + "input_layernorm.weight"], config.rms_norm_eps)
     x = x + attention(params, layer + "self_attn.", normed, rotation, visible, config)
     return x + feed_forward(params, layer, x, config)
@@ -145,6 +160,7 @@ def feed_forward(
     return gated(params, layer + "mlp.", normed)
 
 
+@jax.default_matmul_precision("highest")
 def head(
     params: Params, x: Float[Array, "batch length hidden"], config: LlamaConfig
 ) -> Float[Array, "batch length vocab"]:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 import jax
@@ -15,16 +15,15 @@ from photonsim.errors import PhotonsimError
 from photonsim.models.families import Config, Place, family_of
 from photonsim.models.layers import Params
 
+NamedTensor = tuple[str, Callable[[], np.ndarray]]  # a tensor of a checkpoint: its name, and how to read it
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Model:
-    """A model ready to run. `digest_sha256` is that of the weight file, or of the shards one after another."""
+
+class TextModel:
+    """What a model answers to wherever its weights are."""
 
     name: str
     config: Config
-    params: dict[str, jax.Array]
     tokenizer: Tokenizer | None
-    digest_sha256: str
 
     def apply(self, params: Params, inputs: Array) -> Array:
         """Next-token logits of a decoder, hidden states of an encoder, as its family returns them.
@@ -48,20 +47,35 @@ class Model:
         return self.tokenizer
 
 
-def collect_params(tensors: Iterable[tuple[str, np.ndarray]], config: Config, source: Path) -> dict[str, jax.Array]:
-    """Named tensors, one at a time, into the complete float32 parameters that `config` asks for.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Model(TextModel):
+    """A model ready to run. `digest_sha256` is that of the weight file, or of the shards one after another."""
+
+    name: str
+    config: Config
+    params: dict[str, jax.Array]
+    tokenizer: Tokenizer | None
+    digest_sha256: str
+
+
+def collect_params(
+    tensors: Iterable[NamedTensor], config: Config, source: Path, wanted: Collection[str] | None = None
+) -> dict[str, jax.Array]:
+    """The float32 parameters that `config` asks for, or the `wanted` ones of them, read one tensor at a time.
 
     Every array is copied, so that none looks into a file. Raises `PhotonsimError`, naming tensor and source, for a
     tensor that is unknown, of the wrong shape, or not finite, and for those that are missing.
     """
     family = family_of(config)
     expected = family.shapes(config)
+    needed = expected if wanted is None else wanted
     params: dict[str, jax.Array] = {}
     experts: dict[str, dict[int, np.ndarray]] = {}
-    for name, tensor in tensors:
+    for name, read in tensors:
         place = family.place(name, config)
-        if place is None:
+        if place is None or (place.parameter in expected and place.parameter not in needed):
             continue
+        tensor = read()
         _check_tensor(name, tensor, place, expected, source)
         if place.expert is None:
             params[place.parameter] = jnp.array(tensor, dtype=jnp.float32, copy=True)
@@ -71,7 +85,7 @@ def collect_params(tensors: Iterable[tuple[str, np.ndarray]], config: Config, so
         if len(gathered) == expected[place.parameter][0]:
             stacked = [expert for _, expert in sorted(experts.pop(place.parameter).items())]
             params[place.parameter] = jnp.array(np.stack(stacked))
-    missing = [name for name in expected if name not in params]
+    missing = [name for name in needed if name not in params]
     if missing:
         shown = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
         raise PhotonsimError(f"{source} lacks the weights {shown}: download or export the model again.")

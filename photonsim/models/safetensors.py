@@ -7,8 +7,10 @@
 The weights may be of any floating type; they become float32.
 """
 
+import contextlib
+import functools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +19,27 @@ from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
 
 from photonsim.errors import PhotonsimError
-from photonsim.models.families import read_config
-from photonsim.models.model import Model, collect_params, sha256_of
+from photonsim.models.families import Config, read_config
+from photonsim.models.model import Model, NamedTensor, collect_params, sha256_of
 from photonsim.models.vit import VitConfig
 
 
 def load_folder(folder: str | Path, name: str | None = None) -> Model:
     """The model of a folder, called `name` or else after the folder. One tensor is read at a time."""
     folder = Path(folder)
+    config = read_description(folder)
+    tokenizer = None if isinstance(config, VitConfig) else read_tokenizer(folder)
+    shards = weight_files(folder)
+    params = collect_params(read_tensors(shards), config, folder)
+    return Model(name or folder.resolve().name, config, params, tokenizer, sha256_of(shards))
+
+
+def read_description(folder: Path) -> Config:
+    """The configuration in the folder's `config.json`."""
     try:
-        config = read_config(read_json(folder / "config.json"))
+        return read_config(read_json(folder / "config.json"))
     except PhotonsimError as error:
         raise PhotonsimError(f"{folder} cannot be read: {error}") from None
-    tokenizer = None if isinstance(config, VitConfig) else _tokenizer(folder / "tokenizer.json")
-    shards = weight_files(folder)
-    params = collect_params(_tensors(shards), config, folder)
-    return Model(name or folder.resolve().name, config, params, tokenizer, sha256_of(shards))
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -66,20 +73,33 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _tensors(shards: list[Path]) -> Iterator[tuple[str, np.ndarray]]:
-    """Each tensor of the shards."""
+def read_tensors(shards: Iterable[Path]) -> Iterator[NamedTensor]:
+    """Each tensor of the shards, to be read before the next one is asked for."""
     for shard in shards:
-        try:
-            with safe_open(shard, framework="np") as file:
-                for name in file.keys():  # noqa: SIM118  (the handle is not a mapping)
-                    yield name, file.get_tensor(name)
-        except (SafetensorError, OSError) as error:
-            raise PhotonsimError(f"{shard} is truncated or corrupt ({error}): copy or download it again.") from error
+        with _damage_as_a_sentence(shard), safe_open(shard, framework="np") as file:
+            names = list(file.keys())
+            for name in names:
+                yield name, functools.partial(_read_tensor, file, name, shard)
 
 
-def _tokenizer(path: Path) -> Tokenizer:
+def _read_tensor(file: Any, name: str, shard: Path) -> np.ndarray:
+    with _damage_as_a_sentence(shard):
+        return file.get_tensor(name)
+
+
+@contextlib.contextmanager
+def _damage_as_a_sentence(shard: Path) -> Iterator[None]:
+    try:
+        yield
+    except (SafetensorError, OSError) as error:
+        raise PhotonsimError(f"{shard} is truncated or corrupt ({error}): copy or download it again.") from error
+
+
+def read_tokenizer(folder: Path) -> Tokenizer:
+    """The tokenizer in the folder's `tokenizer.json`."""
+    path = folder / "tokenizer.json"
     if not path.exists():
-        raise PhotonsimError(f"{path.parent} has no tokenizer.json: save the model's fast tokenizer there.")
+        raise PhotonsimError(f"{folder} has no tokenizer.json: save the model's fast tokenizer there.")
     try:
         return Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises bare Exception
