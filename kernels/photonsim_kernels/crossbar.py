@@ -21,7 +21,7 @@ and the two long ones, `encode_row` and `run_task`, are called by symbol, so tha
 import llvmlite.binding
 import numba
 import numpy as np
-from numba import float32, int32, types, uint32
+from numba import float32, float64, int32, types, uint32
 from numba.np.numpy_support import carray
 
 from photonsim_kernels.compiled import compiled, compiled_callback, threads_may_overlap
@@ -72,18 +72,29 @@ WORTH_THREADS = 1 << 18  # multiply-accumulates of a product, some 10 µs: less 
 SMALLEST_SCALE = float32(2.0**-100)
 
 IDEAL = 0  # as a number of bits
-RANKS = (2, 3, 2, 2, 2, 2, 2, 1, 1, 1)
-OPERANDS = ("x", "levels", "gain", "offset", "noise_variance", "shot_variance", "scale", "key", "shared", "settings")
-SETTINGS = ("input_bits", "adc_bits", "columns", "noise", "shot_noise", "common_mode", "intensity_noise", "row_offset")
+RANKS = (2, 3, 2, 2, 2, 2, 2, 2, 1, 1, 1)
+OPERANDS = ("x", "levels", "gain", "offset", "noise_variance", "shot_variance", "scale", "square_variance", "key")
+OPERANDS += ("shared", "settings")
+SETTINGS = (
+    "input_bits",
+    "adc_bits",
+    "columns",
+    "noise",
+    "shot_noise",
+    "common_mode",
+    "intensity_noise",
+    "square_noise",
+)
+SETTINGS += ("row_offset",)
 SETTING = np.dtype([(name, np.int32) for name in SETTINGS])
 SETTING_BYTES = SETTING.itemsize
 
 # One product. Addresses of the operands (see `crossbar_matmul`), the result, and the working memory of `run_job`;
-# `source` (10, batches): which batch element of an operand belongs to which of the result; sizes; bytes per number.
+# `source` (11, batches): which batch element of an operand belongs to which of the result; sizes; bytes per number.
 # Magnitudes of the codes (bytes, `byte_rows` per block) and their totals are kept where they are multiplied as bytes.
 JOB = np.dtype(
     [(name, np.int64) for name in OPERANDS]
-    + [(name, np.int64) for name in ("y", "source", "codes", "magnitudes", "magnitude_totals", "scales")]
+    + [(name, np.int64) for name in ("y", "source", "codes", "magnitudes", "magnitude_totals", "scales", "squares")]
     + [(name, np.int64) for name in ("batches", "rows", "inner", "blocks", "tile_rows", "width")]
     + [(name, np.int64) for name in ("level_bytes", "code_bytes", "code_rows", "byte_rows", "chunk")]
 )
@@ -91,7 +102,7 @@ JOB = np.dtype(
 # One task: its place in the result, its own working memory, the keys of a block, and what is on. See `_start_task`.
 PARTS = ("panels", "magnitude_panels", "scratch", "columns", "copies", "common", "light", "totals", "sums")
 PARTS += ("magnitude_sums", "deviates")
-FLAGS = ("noise", "shot_noise", "common_mode", "intensity_noise", "packed")
+FLAGS = ("noise", "shot_noise", "square_noise", "common_mode", "intensity_noise", "packed")
 PLACE = ("b", "first_row", "rows", "first_column", "panel_count", "panel_bytes", "byte_panel_bytes")
 TASK = np.dtype([(name, np.int64) for name in PLACE + PARTS + FLAGS] + [(f"key{i}", np.uint32) for i in range(2)])
 
@@ -151,6 +162,15 @@ def _keep_magnitudes(codes, magnitudes):
 
 
 @compiled
+def _sum_of_squares(codes):
+    """Σ q², exact below 2^53."""
+    total = 0.0
+    for k in range(codes.shape[0]):
+        total += float64(codes[k]) * float64(codes[k])
+    return total
+
+
+@compiled
 def _job(address):
     return carray(pointer(address, JOB), 1)[0]
 
@@ -158,7 +178,7 @@ def _job(address):
 @compiled
 def _setting(job, b):
     """The settings of batch element `b`."""
-    return carray(pointer(job.settings + SETTING_BYTES * _source(job, 9, b), SETTING), 1)[0]
+    return carray(pointer(job.settings + SETTING_BYTES * _source(job, 10, b), SETTING), 1)[0]
 
 
 @compiled
@@ -174,7 +194,7 @@ def _encode_row(job_address, i):
     """Codes, scales and, as bytes, magnitudes of one row of x: (T, R'), (T,), (T, R'')."""
     job = _job(job_address)
     b, m = i // job.rows, i % job.rows
-    bits = _setting(job, b).input_bits
+    bits, squared = _setting(job, b).input_bits, _setting(job, b).square_noise != 0
     for t in range(job.blocks):
         start = t * job.tile_rows
         count = min(job.tile_rows, job.inner - start)
@@ -190,8 +210,13 @@ def _encode_row(job_address, i):
             if job.byte_rows > 0:
                 magnitudes = carray(pointer(job.magnitudes + job.byte_rows * block, np.uint8), job.byte_rows)
                 pointer(job.magnitude_totals, np.int32)[block] = _keep_magnitudes(codes, magnitudes)
+            if squared:
+                pointer(job.squares, np.float32)[block] = _sum_of_squares(codes)
         else:
-            _encode_block(x, carray(pointer(job.codes + place, np.float32), job.code_rows), scale, bits)
+            float_codes = carray(pointer(job.codes + place, np.float32), job.code_rows)
+            _encode_block(x, float_codes, scale, bits)
+            if squared:
+                pointer(job.squares, np.float32)[block] = _sum_of_squares(float_codes)
 
 
 # One task
@@ -216,7 +241,8 @@ def _find_place(job, task, i):
     task.shot_noise, task.common_mode, task.intensity_noise = (
         setting.shot_noise, setting.common_mode, setting.intensity_noise
     )  # fmt: skip
-    task.noise = setting.noise | setting.shot_noise
+    task.square_noise = setting.square_noise
+    task.noise = setting.noise | setting.shot_noise | setting.square_noise
     task.packed = task.rows >= ROWS  # else each row is multiplied by the levels as they are stored
 
 
@@ -229,7 +255,7 @@ def _part_sizes(job, task):
     scratch = job.tile_rows * job.level_bytes * PANEL if job.width % PANEL else 0
     rows = block * task.rows
     return (
-        panels, light_panels, scratch, 8 * 5 * count, 4 * 5 * PANEL, rows * task.common_mode,
+        panels, light_panels, scratch, 8 * 6 * count, 4 * 6 * PANEL, rows * task.common_mode,
         rows * task.intensity_noise, rows, ROWS * block, ROWS * block, 4 * ROWS * PANELS * PANEL
     )  # fmt: skip
 
@@ -360,23 +386,23 @@ def _stream_panels(job, task, codes, levels, row_bytes, place, together):
 
 @compiled
 def _find_columns(job, task, t):
-    """Where the five values of each column lie: (panels, 5) addresses of 16 numbers.
+    """Where the six values of each column lie: (panels, 6) addresses of 16 numbers.
 
     A panel with fewer columns is copied, with zeros after them.
     """
-    operands = (job.gain, job.offset, job.noise_variance, job.shot_variance, job.scale)
+    operands = (job.gain, job.offset, job.noise_variance, job.shot_variance, job.scale, job.square_variance)
     whole = min(task.panel_count, (job.width - task.first_column) // PANEL)
     places = pointer(task.columns, np.int64)
-    for a in range(5):
+    for a in range(6):
         block = _source(job, 2 + a, task.b) * job.blocks + t
         first = operands[a] + 4 * (block * job.width + task.first_column)
         for p in range(whole):
-            places[5 * p + a] = first + 4 * PANEL * p
+            places[6 * p + a] = first + 4 * PANEL * p
         if whole < task.panel_count:
             values, copy = pointer(first + 4 * PANEL * whole, np.float32), task.copies + 4 * PANEL * a
             for n in range(job.width - task.first_column - whole * PANEL):
                 pointer(copy, np.float32)[n] = values[n]
-            places[5 * whole + a] = copy
+            places[6 * whole + a] = copy
 
 
 @compiled
@@ -458,10 +484,11 @@ def _draw(task, rows, number):
 @compiled
 def _read(job, task, t, m, together):
     """Six rows or one of one block: multiplied, read, and added to the totals."""
-    setting, spreads = _setting(job, task.b), pointer(job.shared + 8 * _source(job, 8, task.b), np.float32)
+    setting, spreads = _setting(job, task.b), pointer(job.shared + 8 * _source(job, 9, task.b), np.float32)
     row = (task.b * job.rows + task.first_row + m) * job.blocks + t
-    codes, row_scales = job.codes + job.code_bytes * job.code_rows * row, job.scales + 4 * row
-    noise, shot_noise = task.noise != 0, task.shot_noise != 0
+    codes = job.codes + job.code_bytes * job.code_rows * row
+    scales, squares = job.scales + 4 * row, job.squares + 4 * row
+    noise, shot_noise, square_noise = task.noise != 0, task.shot_noise != 0, task.square_noise != 0
     common_mode, intensity_noise = task.common_mode != 0, task.intensity_noise != 0
     if noise:
         number = uint32(uint32(setting.row_offset) + uint32(task.first_row + m))
@@ -474,21 +501,21 @@ def _read(job, task, t, m, together):
             _multiply(job, codes, task.panels + p * task.panel_bytes, together, task.sums, False)
             if shot_noise:
                 _multiply_light(job, task, row, p, together)
-        columns = pointer(task.columns + 40 * p, np.int64)
+        columns = pointer(task.columns + 48 * p, np.int64)
         place = 4 * PANEL * (p * task.rows + m)
         common, light, total = task.common + place, task.light + place, task.totals + place
         deviates = task.deviates + 4 * PANEL * p
         if together:
             read_rows(
-                task.sums, task.magnitude_sums, columns[0], columns[1], columns[2], columns[3], columns[4],
-                common, light, total, deviates, row_scales, 4 * job.blocks, spreads[0], spreads[1],
-                setting.adc_bits, noise, shot_noise, common_mode, intensity_noise,
+                columns[0], columns[1], columns[2], columns[3], columns[4], columns[5], task.sums, task.magnitude_sums,
+                common, light, total, deviates, scales, squares, 4 * job.blocks, spreads[0], spreads[1],
+                setting.adc_bits, noise, shot_noise, common_mode, intensity_noise, square_noise,
             )  # fmt: skip
         else:
             read_row(
-                task.sums + own, task.magnitude_sums + own, columns[0], columns[1], columns[2], columns[3], columns[4],
-                common, light, total, deviates, row_scales, 0, spreads[0], spreads[1],
-                setting.adc_bits, noise, shot_noise, common_mode, intensity_noise,
+                columns[0], columns[1], columns[2], columns[3], columns[4], columns[5], task.sums + own,
+                task.magnitude_sums + own, common, light, total, deviates, scales, squares, 0, spreads[0], spreads[1],
+                setting.adc_bits, noise, shot_noise, common_mode, intensity_noise, square_noise,
             )  # fmt: skip
 
 
@@ -510,7 +537,7 @@ def _run_task(job_address, i):
     job, tasks = _job(job_address), np.empty(1, TASK)
     task = tasks[0]
     workspace = _start_task(job, tasks, i)
-    key = pointer(job.key + 8 * _source(job, 7, task.b), np.uint32)
+    key = pointer(job.key + 8 * _source(job, 8, task.b), np.uint32)
     row_number = uint32(uint32(_setting(job, task.b).row_offset) + uint32(task.first_row))
     for t in range(job.blocks):
         task.key0, task.key1 = tile_key(key[0], key[1], t)
@@ -575,7 +602,8 @@ def run_job(jobs, source):
     magnitudes = np.empty(job.byte_rows * job.blocks * rows, np.uint8)
     totals, scales = np.empty(job.blocks * rows, np.int32), np.empty(job.blocks * rows, np.float32)
     job.codes, job.magnitudes = codes.ctypes.data, magnitudes.ctypes.data
-    job.magnitude_totals, job.scales = totals.ctypes.data, scales.ctypes.data
+    squares = np.empty(job.blocks * rows * setting.square_noise, np.float32)
+    job.magnitude_totals, job.scales, job.squares = totals.ctypes.data, scales.ctypes.data, squares.ctypes.data
     row_blocks, column_blocks = _task_count(job)
     address = jobs.ctypes.data
     tasks = job.batches * row_blocks * column_blocks
@@ -585,17 +613,16 @@ def run_job(jobs, source):
     else:
         _run(address, rows, 0, 0)
         _run(address, 0, tasks, 1)
-    return (
-        source.size + codes.size + magnitudes.size + totals.size + scales.size
-    )  # a use, so that they live until all is done
+    # A use, so that they live until all is done.
+    return source.size + codes.size + magnitudes.size + totals.size + scales.size + squares.size
 
 
 def crossbar_matmul(*operands):
     """The product from NumPy: operands in the order of `OPERANDS`, each with leading batch axes or 1 in their place.
 
-    x (…, M, K), levels (…, T, R, N) int8, int16 or float32, gain, offset, noise variance, shot variance and scale
-    (…, T, N), key (…, 2) uint32, the standard deviations of what columns share (…, 2): the common mode in codes, and of
-    the light relative to it; settings (…, 8): see `settings`.
+    x (…, M, K), levels (…, T, R, N) int8, int16 or float32, gain, offset, noise variance, shot variance, scale and
+    square variance (…, T, N), key (…, 2) uint32, the standard deviations of what columns share (…, 2): the common mode
+    in codes, and of the light relative to it; settings (…, 9): see `settings`.
     Returns (…, M, N) float32. Numbers of any other type are cast first.
     """
     operands = [_at_the_door(i, operand) for i, operand in enumerate(operands)]
@@ -605,7 +632,7 @@ def crossbar_matmul(*operands):
     y = _zeros((*batch, rows, width))
     addresses = [operand.ctypes.data for operand in operands]
     sizes = (source.shape[1], rows, inner, blocks, tile_rows, width, operands[1].itemsize)
-    jobs = np.array([(*addresses, y.ctypes.data, *[0] * 5, *sizes, *[0] * 4)], JOB)
+    jobs = np.array([(*addresses, y.ctypes.data, *[0] * 6, *sizes, *[0] * 4)], JOB)
     if y.size and blocks:
         run_job(jobs, source)
     return y
@@ -629,15 +656,15 @@ def _at_the_door(index: int, operand):
     if index == 1:
         kind = operand.dtype if operand.dtype in (np.int8, np.int16) else np.float32
     else:
-        kind = {7: np.uint32, 9: np.int32}.get(index, np.float32)
+        kind = {8: np.uint32, 10: np.int32}.get(index, np.float32)
     return np.ascontiguousarray(operand, kind)
 
 
 def settings(
     input_bits: int | None, adc_bits: int | None, columns: int, noise: bool, shot_noise: bool, common_mode: bool,
-    intensity_noise: bool = False, row_offset: int = 0,
+    intensity_noise: bool = False, square_noise: bool = False, row_offset: int = 0,
 ):  # fmt: skip
-    """The settings of a product as the kernel takes them (8,) int32; the row offset keeps its 32 bits."""
+    """The settings of a product as the kernel takes them (9,) int32; the row offset keeps its 32 bits."""
     offset = int(np.uint32(row_offset).view(np.int32))
-    flags = [int(noise), int(shot_noise), int(common_mode), int(intensity_noise)]
+    flags = [int(noise), int(shot_noise), int(common_mode), int(intensity_noise), int(square_noise)]
     return np.array([input_bits or IDEAL, adc_bits or IDEAL, columns, *flags, offset], np.int32)

@@ -14,7 +14,7 @@ from photonsim_kernels.noise import GROUP, GROUPS
 from photonsim_kernels.products import ROWS
 
 TOGETHER = 3  # rows that are read in alternation: 6 vectors of values, and their operands, fit in 16 registers
-GAIN, OFFSET, NOISE, SHOT, SCALE = range(5)  # the values of a column, in the order they are stored
+GAIN, OFFSET, NOISE, SHOT, SCALE, SQUARE = range(6)  # the values of a column, in the order they are stored
 
 
 class _Values:
@@ -34,7 +34,7 @@ class _Values:
 
 
 class _Block:
-    """The memory of some rows of 16 numbers, from row `first`, and of the columns' values, five addresses."""
+    """The memory of some rows of 16 numbers, from row `first`, and of the columns' values, six addresses."""
 
     def __init__(self, builder, first, rows, columns):
         self.builder, self.rows, self.columns = builder, range(first, first + rows), columns
@@ -65,18 +65,30 @@ def _emit_signal(builder, block, values, light, intensity_rms, intensity_noise):
             values.set(_multiply_add(builder, values.get(), gain, offset))
 
 
-def _emit_noise(builder, block, values, magnitudes, shot_noise, deviates):
-    """values += sqrt(variance) · deviates."""
-    variances = block.column(NOISE)
+def _emit_noise(builder, block, values, magnitudes, squares, stride, shot_noise, square_noise, deviates):
+    """values += sqrt(variance) · deviates; the squares are one number of each row."""
     drawn = block.numbers(deviates, 4 * GROUP * GROUPS)
-    with builder.if_else(shot_noise) as (with_shot_noise, without):
-        with with_shot_noise:
-            all_light = _multiply_add(builder, block.numbers(magnitudes), block.column(SHOT), variances)
-            spread = [simd.square_root(builder, v) for v in all_light]
+    with builder.if_else(builder.or_(shot_noise, square_noise)) as (of_the_signal, of_the_column):
+        with of_the_signal:
+            variances = _Values(builder, block.column(NOISE))
+            with builder.if_then(shot_noise):
+                light = block.numbers(magnitudes)
+                variances.set(_multiply_add(builder, light, block.column(SHOT), variances.get()))
+            with builder.if_then(square_noise):
+                sums = _of_rows(builder, block, squares, stride)
+                variances.set(_multiply_add(builder, sums, block.column(SQUARE), variances.get()))
+            spread = [simd.square_root(builder, v) for v in variances.get()]
             values.set(_multiply_add(builder, spread, drawn, values.get()))
-        with without:
-            spread = [simd.square_root(builder, v) for v in variances[:2]] * len(block.rows)
+        with of_the_column:
+            spread = [simd.square_root(builder, v) for v in block.column(NOISE)[:2]] * len(block.rows)
             values.set(_multiply_add(builder, spread, drawn, values.get()))
+
+
+def _of_rows(builder, block, address, stride):
+    """One number of each row, in every lane of its two vectors."""
+    places = [builder.mul(stride, simd.LONG(m)) for m in block.rows]
+    numbers = [simd.splat(builder, simd.load(builder, address, simd.FLOAT, place)) for place in places]
+    return [number for number in numbers for _ in range(2)]
 
 
 def _emit_conversion(builder, values, adc_bits):
@@ -90,46 +102,47 @@ def _emit_conversion(builder, values, adc_bits):
         values.set([simd.round_to_even(builder, simd.clip(builder, v, limit)) for v in values.get()])
 
 
-def _emit_reading(builder, block, sums, magnitudes, common, light, totals, deviates, scales, scales_stride, settings):
+def _emit_reading(builder, block, memory, settings):
     """The readings of the rows of one block, added to the totals."""
-    common_codes, intensity_rms, adc_bits, noise, shot_noise, common_mode, intensity_noise = settings
+    sums, magnitudes, common, light, totals, deviates, scales, squares, stride = memory
+    common_codes, intensity_rms, adc_bits, noise, shot_noise, common_mode, intensity_noise, square_noise = settings
     values = _Values(builder, block.numbers(sums))
     _emit_signal(builder, block, values, light, intensity_rms, intensity_noise)
     with builder.if_then(noise):
-        _emit_noise(builder, block, values, magnitudes, shot_noise, deviates)
+        _emit_noise(builder, block, values, magnitudes, squares, stride, shot_noise, square_noise, deviates)
     with builder.if_then(common_mode):
         codes = simd.splat(builder, common_codes)
         shared = [builder.fmul(codes, deviate) for deviate in block.numbers(common)]  # rounded, then added
         values.set([builder.fadd(v, s) for v, s in zip(values.get(), shared, strict=True)])
     _emit_conversion(builder, values, adc_bits)
-    places = [builder.mul(scales_stride, simd.LONG(m)) for m in block.rows]
-    row_scales = [simd.splat(builder, simd.load(builder, scales, simd.FLOAT, p)) for p in places]
-    both_halves = [scale for scale in row_scales for _ in range(2)]
+    row_scales = _of_rows(builder, block, scales, stride)
     scaled = [builder.fmul(v, s) for v, s in zip(values.get(), block.column(SCALE), strict=True)]
-    sums_so_far = _multiply_add(builder, scaled, both_halves, block.numbers(totals))
+    sums_so_far = _multiply_add(builder, scaled, row_scales, block.numbers(totals))
     for index, total in enumerate(sums_so_far):
         simd.store(builder, total, totals, 64 * block.rows[0] + 32 * index)
 
 
 def _reading(rows):
-    """`read(...)`: add the readings of (rows, 16) sums to the totals; all but the settings are addresses."""
+    """`read(...)`: add the readings of (rows, 16) sums to the totals; all but the settings are addresses.
+
+    `stride`: bytes from row to row of the rows' scales and squares.
+    """
 
     @emitted
     def read(
-        typing_context, sums, magnitudes, gain, offset, noise_variance, shot_variance, scale,
-        common, light, totals, deviates, scales, scales_stride, common_codes, intensity_rms,
-        adc_bits, noise, shot_noise, common_mode, intensity_noise,
+        typing_context, gain, offset, noise_variance, shot_variance, scale, square_variance,
+        sums, magnitudes, common, light, totals, deviates, scales, squares, stride, common_codes, intensity_rms,
+        adc_bits, noise, shot_noise, common_mode, intensity_noise, square_noise,
     ):  # fmt: skip
         def codegen(context, builder, signature, arguments):
-            sums, magnitudes, *rest = arguments
-            columns, memory, settings = rest[:5], rest[5:11], rest[11:]
+            columns, memory, settings = arguments[:6], arguments[6:15], arguments[15:]
             for first in range(0, rows, TOGETHER):
                 block = _Block(builder, first, min(TOGETHER, rows - first), columns)
-                _emit_reading(builder, block, sums, magnitudes, *memory, settings)
+                _emit_reading(builder, block, memory, settings)
             return context.get_dummy_value()
 
-        integers, numbers = [types.intp] * 13, [types.float32] * 2
-        return types.void(*integers, *numbers, types.intp, *[types.boolean] * 4), codegen
+        integers, numbers = [types.intp] * 15, [types.float32] * 2
+        return types.void(*integers, *numbers, types.intp, *[types.boolean] * 5), codegen
 
     return read
 

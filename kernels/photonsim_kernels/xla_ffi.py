@@ -102,7 +102,8 @@ def crossbar_handler(frame):
     job = jobs[0]
     job.x, job.levels, job.gain, job.offset = (_data(frame, 0), _data(frame, 1), _data(frame, 2), _data(frame, 3))
     job.noise_variance, job.shot_variance, job.scale = (_data(frame, 4), _data(frame, 5), _data(frame, 6))
-    job.key, job.shared, job.settings = (_data(frame, 7), _data(frame, 8), _data(frame, 9))
+    job.square_variance, job.key = _data(frame, 7), _data(frame, 8)
+    job.shared, job.settings = _data(frame, 9), _data(frame, 10)
     job.y, job.batches = _word(result, 3), batches
     job.rows, job.inner = _dimension(result, -2), _dimension(_operand(frame, 0), -1)
     job.blocks, job.tile_rows, job.width = (_dimension(levels, -3), _dimension(levels, -2), _dimension(levels, -1))

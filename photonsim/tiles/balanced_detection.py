@@ -27,6 +27,7 @@ an encoded operand share its error. The rest is as in `partial_sums.py`, whose q
 """
 
 import abc
+import dataclasses
 import functools
 from typing import Any
 
@@ -42,7 +43,7 @@ from photonsim.devices.receiver import Receiver
 from photonsim.errors import PhotonsimError, check_choice
 from photonsim.tiles.base import AbstractTile, Disturbance
 from photonsim.tiles.die import Die
-from photonsim.tiles.engine import ENGINES
+from photonsim.tiles.engine import ENGINES, multiply
 from photonsim.tiles.noise import gaussian_deviates, shared_deviates, tile_keys
 from photonsim.tiles.partial_sums import Programmed, Readout, block_scales, encode, intensity, split_blocks
 from photonsim.tiles.readout import intensity_disturbance, is_on, reading_disturbances, set_readout, shared_disturbances
@@ -59,6 +60,7 @@ class Interference(eqx.Module):
     - `product_variance`: relative variance v of one product.
     - `output_sigma`: standard deviation of a block's sum over that sum.
     - `relative_noise`: whether either of the last two is on.
+    - `plain`: whether nothing is there but the product that is wanted.
     """
 
     signal: Float[Array, " r"]
@@ -66,10 +68,17 @@ class Interference(eqx.Module):
     product_variance: Float[Array, ""] | float
     output_sigma: Float[Array, ""] | float
     relative_noise: bool = eqx.field(static=True)
+    plain: bool = eqx.field(static=True)
 
 
-def interference(imbalance: Float[Array, " r"], magnitude_sigma, phase_sigma_rad, output_sigma) -> Interference:
-    """Interference of operands with relative magnitude errors and a phase error, on splitters of given imbalance."""
+def interference(
+    imbalance: Float[Array, " r"], magnitude_sigma, phase_sigma_rad, output_sigma, equal_splitters: bool
+) -> Interference:
+    """Interference of operands with relative magnitude errors and a phase error, on splitters of given imbalance.
+
+    `equal_splitters`: whether it is known to be none.
+    """
+    relative_noise = any(is_on(value) for value in (magnitude_sigma, phase_sigma_rad, output_sigma))
     left = phase_noise_mean(phase_sigma_rad)
     # E cos² φ = (1 + exp(−2σ²)) / 2, and exp(−2σ²) is the mean cosine to the fourth power
     variance = (1 + magnitude_sigma**2) ** 2 * (1 + left**4) / 2 - left**2
@@ -78,7 +87,8 @@ def interference(imbalance: Float[Array, " r"], magnitude_sigma, phase_sigma_rad
         imbalance=imbalance,
         product_variance=variance,
         output_sigma=output_sigma,
-        relative_noise=any(is_on(value) for value in (magnitude_sigma, phase_sigma_rad, output_sigma)),
+        relative_noise=relative_noise,
+        plain=equal_splitters and not relative_noise,
     )
 
 
@@ -169,18 +179,26 @@ class AbstractBalancedTile(AbstractTile):
         return programmed.compact(self.weight_dac.bits)
 
     def matmul(self, x, programmed, key_data, engine="auto", row_offset=0):
-        """See `AbstractTile.matmul`; there is no compiled kernel, so `"auto"` is `"jax"`."""
+        """See `AbstractTile.matmul`; with errors of the operands or splitters there is the definition only."""
         check_choice("engine", engine, ENGINES)
+        bandwidth_hz = self.clock_hz / 2 / self.symbols_per_readout
+        shared, light = shared_disturbances(self.laser, self.adc, self.die, bandwidth_hz), self.interference
+        if light.plain:
+            readout, squares = _by_squares(self.readout, programmed)
+            return multiply(x, squares, readout, shared, key_data, row_offset, engine)
         if engine == "numba":
             raise PhotonsimError(
-                f"The tile {type(self).__name__} has no Numba kernel, since its noise depends on both operands: "
-                'use engine="jax" or "auto".'
+                f"The tile {type(self).__name__} has no Numba kernel for operands or splitters that err, since its "
+                'noise then depends on every product: use engine="jax" or "auto".'
             )
         ratio = full_scale_code(self.weight_dac.bits) / full_scale_code(self.input_dac.bits)
-        bandwidth_hz = self.clock_hz / 2 / self.symbols_per_readout
-        shared = shared_disturbances(self.laser, self.adc, self.die, bandwidth_hz)
-        settings = (self.readout, self.interference, ratio, shared)
-        return _over_batch(x, programmed, key_data, settings, row_offset)
+        return _over_batch(x, programmed, key_data, (self.readout, light, ratio, shared), row_offset)
+
+
+def _by_squares(readout: Readout, programmed: Programmed) -> tuple[Readout, Programmed]:
+    """The same as settings of `partial_sums.py`, where shot noise goes by magnitudes, and other noise by squares."""
+    squares = dataclasses.replace(programmed, square_variance=programmed.shot_variance)
+    return dataclasses.replace(readout, shot_noise=False, square_noise=readout.shot_noise), squares
 
 
 @jax.jit

@@ -27,6 +27,7 @@ from photonsim.tiles.balanced_detection import AbstractBalancedTile, Interferenc
 from photonsim.tiles.base import Disturbance
 from photonsim.tiles.die import Die
 from photonsim.tiles.live_operands import live_events
+from photonsim.tiles.readout import is_on
 from photonsim.units import ratio_from_db
 
 
@@ -111,7 +112,8 @@ class DynamicCrossbar(AbstractBalancedTile):
         """Splitters over the comb, and the errors of the operands."""
         imbalance = 2 * splitter_dispersion(wdm_offsets_m(self.wavelengths, self.channel_spacing_m)) - 1
         repeated = jnp.tile(jnp.asarray(imbalance, jnp.float32), self.accumulation * self.summed_cores)
-        return interference(repeated, self.magnitude_sigma, self.phase_sigma_rad, self.output_sigma)
+        errors = (self.magnitude_sigma, self.phase_sigma_rad, self.output_sigma)
+        return interference(repeated, *errors, equal_splitters=not is_on(self.channel_spacing_m))
 
     def operand_disturbances(self) -> tuple[Disturbance, ...]:
         """See `AbstractBalancedTile`."""

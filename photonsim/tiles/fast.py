@@ -10,6 +10,7 @@ import functools
 import re
 import warnings
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -85,6 +86,7 @@ def analog_matmul_host(
 
     tiles = programmed
     parts = (tiles.levels, tiles.gain, tiles.offset, tiles.noise_variance, tiles.shot_variance, tiles.scale)
+    parts += (_square_variance(tiles),)
     disturbances = np.array([shared.common_mode_codes, shared.intensity_rms], np.float32)
     settings = np.array([*_settings(readout), np.uint32(row_offset).view(np.int32)], np.int32)
     if x.ndim == 3:
@@ -119,6 +121,7 @@ def _call_kernel(readout, x, programmed, shared, key_data, row_offset):
         programmed.noise_variance,
         programmed.shot_variance,
         programmed.scale,
+        _square_variance(programmed),
         key_data,
         _with_batch_axis(jnp.stack([shared.common_mode_codes, shared.intensity_rms]), x),
         _with_batch_axis(jnp.stack([*_settings(readout), offset]), x),
@@ -129,12 +132,17 @@ def _call_kernel(readout, x, programmed, shared, key_data, row_offset):
     return _call_back(result, operands)
 
 
+def _square_variance(tiles: Programmed) -> Any:
+    """Any array of its shape will do where there is none."""
+    return tiles.scale if tiles.square_variance is None else tiles.square_variance
+
+
 def _with_batch_axis(values: Array, x: Array) -> Array:
     return values if x.ndim == 2 else values[None]
 
 
 def _settings(readout: Readout) -> list[np.int32]:
-    flags = (readout.noise, readout.shot_noise, readout.common_mode, readout.intensity_noise)
+    flags = (readout.noise, readout.shot_noise, readout.common_mode, readout.intensity_noise, readout.square_noise)
     return [np.int32(v) for v in (readout.input_bits or 0, readout.adc_bits or 0, readout.columns, *flags)]
 
 

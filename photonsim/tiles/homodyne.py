@@ -86,7 +86,7 @@ class Homodyne(AbstractBalancedTile):
     @property
     def interference(self) -> Interference:
         """Equal splitters, and the phase between the operands."""
-        return interference(jnp.zeros(self.integration_steps), 0.0, self.phase_sigma_rad, 0.0)
+        return interference(jnp.zeros(self.integration_steps), 0.0, self.phase_sigma_rad, 0.0, equal_splitters=True)
 
     def operand_disturbances(self) -> tuple[Disturbance, ...]:
         """See `AbstractBalancedTile`."""

@@ -8,8 +8,9 @@ its noise, and one analog-to-digital conversion before the digital accumulation:
     q[m,k]  = round(x[m,k] · L_x / s_x[m,t])                       DAC,  s_x = max |x| over the block, in bfloat16
     p[m,n]  = Σ_k q[m,k] · levels[t,k,n]                           light: an exact sum of integers
     a[m,n]  = Σ_k |q[m,k]| · |levels[t,k,n]|                       all the light on the two rails: sets the shot noise
+    b[m]    = Σ_k q[m,k]²                                          what the noise of each weight at each reading goes by
     v[m,n]  = p · gain[t,n] · (1 + intensity_rms · i[m, n // columns])      laser, detector and amplifier, in ADC codes
-              + offset[t,n] + sqrt(noise_variance[t,n] + a · shot_variance[t,n]) · z[m,n]
+              + offset[t,n] + sqrt(noise_variance[t,n] + a · shot_variance[t,n] + b · square_variance[t,n]) · z[m,n]
               + common_mode_codes · c[m, n // columns]
     y[m,n] += round(v, clipped to the ADC's codes) · scale[t,n] · s_x[m,t]
 
@@ -33,8 +34,8 @@ class Readout(eqx.Module):
     """The settings of a product that are known when it is compiled.
 
     `input_bits`, `adc_bits`: resolutions, `None` for ideal. `columns`: width of a tile, the columns that share one
-    common-mode disturbance and one fluctuation of the light. `noise`, `shot_noise`, `common_mode`, `intensity_noise`:
-    whether each of the four is on at all.
+    common-mode disturbance and one fluctuation of the light. `noise`, `shot_noise`, `common_mode`, `intensity_noise`,
+    `square_noise`: whether each of the five is on at all.
     """
 
     input_bits: int | None = eqx.field(static=True)
@@ -44,6 +45,7 @@ class Readout(eqx.Module):
     shot_noise: bool = eqx.field(static=True)
     common_mode: bool = eqx.field(static=True)
     intensity_noise: bool = eqx.field(static=True, default=False)
+    square_noise: bool = eqx.field(static=True, default=False)
 
 
 class Shared(eqx.Module):
@@ -70,6 +72,7 @@ class Programmed(eqx.Module):
     noise_variance: Float[Array, "*b t n"]  # ADC codes squared
     shot_variance: Float[Array, "*b t n"]  # ADC codes squared per unit of the sum of magnitudes a
     scale: Float[Array, "*b t n"]  # output units per ADC code, for an input block of scale 1
+    square_variance: Float[Array, "*b t n"] | None = None  # ADC codes squared per unit of the sum of squares b
 
     def compact(self, weight_bits: int | None) -> "Programmed":
         """The same tiles with their integer levels stored in the narrowest type; `None` bits stay floats."""
@@ -121,14 +124,23 @@ def read_partial_sums(
     if readout.intensity_noise:
         signal = signal * intensity(readout, shared, key_data, rows, columns, row_offset)
     value = signal + tile.offset
-    if readout.noise or readout.shot_noise:
+    if readout.noise or readout.shot_noise or readout.square_noise:
         variance = tile.noise_variance
         if readout.shot_noise:
             variance = _dot(jnp.abs(q), jnp.abs(levels)) * tile.shot_variance + variance
-        value = jnp.sqrt(variance) * gaussian_deviates(key_data, rows, columns, row_offset) + value
+        if readout.square_noise:
+            assert tile.square_variance is not None
+            variance = jnp.sum(q * q, axis=-1, keepdims=True) * tile.square_variance + variance
+        value = _root(variance) * gaussian_deviates(key_data, rows, columns, row_offset) + value
     if readout.common_mode:
         value = value + shared_deviates(key_data, rows, columns, readout.columns, row_offset, shared.common_mode_codes)
     return quantize(value, readout.adc_bits)
+
+
+def _root(variance: Float[Array, "..."]) -> Float[Array, "..."]:
+    """Square root, with a gradient of zero where the variance is zero."""
+    some = variance > 0
+    return jnp.where(some, jnp.sqrt(jnp.where(some, variance, 1.0)), 0.0)
 
 
 def intensity(

@@ -18,14 +18,16 @@ from photonsim_kernels import noise as kernel_noise
 from photonsim.tiles import noise
 from photonsim.tiles.partial_sums import Programmed, Readout, Shared, analog_matmul
 
-# (detector noise, shot noise, a disturbance that the columns of a tile share, one of the light that they share)
+# Detector noise, shot noise, a disturbance that the columns of a tile share, one of the light that they share, and the
+# noise of each weight at each reading (or, the same to the kernel, the shot noise of two live operands).
 MODES = {
-    "quantised": (False, False, False, False),
-    "gaussian": (True, False, False, False),
-    "shot": (True, True, False, False),
-    "common": (True, True, True, False),
-    "intensity": (False, False, False, True),
-    "all": (True, True, True, True),
+    "quantised": (False, False, False, False, False),
+    "gaussian": (True, False, False, False, False),
+    "shot": (True, True, False, False, False),
+    "common": (True, True, True, False, False),
+    "intensity": (False, False, False, True, False),
+    "weight-noise": (True, False, False, False, True),
+    "all": (True, True, True, True, True),
 }
 SHARED = np.array([0.7, 0.02], np.float32)  # common mode in codes, fluctuation of the light
 
@@ -46,9 +48,10 @@ def draw_operands(m: int, k: int, n: int, tile: int, mode: str, bits: int | None
     blocks = -(-k // tile)
     levels = random.integers(-127, 128, (blocks, tile, n)).astype(np.int8)
     levels.reshape(-1, n)[k:] = 0
-    columns = [random.uniform(0.5, 1.5, (blocks, n)).astype(np.float32) for _ in range(5)]
+    columns = [random.uniform(0.5, 1.5, (blocks, n)).astype(np.float32) for _ in range(6)]
     columns[0] *= 127 / (127 * 127 * np.sqrt(tile))
     columns[3] /= 127 * 127 * tile
+    columns[5] /= 127 * 127 * tile
     x = random.standard_normal((m, k)).astype(np.float32)
     values = crossbar.settings(bits, bits, tile, *MODES[mode])
     return [x, levels, *columns, np.array([1, 2], np.uint32), SHARED, values]
@@ -59,10 +62,10 @@ _compiled_definition = jax.jit(analog_matmul, static_argnums=2)
 
 def define(*operands: np.ndarray) -> jax.Array:
     """`analog_matmul`, compiled, of the operands of `crossbar_matmul`."""
-    x, levels, gain, offset, noise_variance, shot_variance, scale, key, shared, values = operands
+    x, levels, gain, offset, noise_variance, shot_variance, scale, square_variance, key, shared, values = operands
     input_bits, adc_bits, columns, *flags, row_offset = values.tolist()
     readout = Readout(input_bits or None, adc_bits or None, columns, *[bool(flag) for flag in flags])
-    arrays = (levels, gain, offset, noise_variance, shot_variance, scale)
+    arrays = (levels, gain, offset, noise_variance, shot_variance, scale, square_variance)
     programmed = Programmed(*[jnp.asarray(array) for array in arrays])
     spreads = Shared(jnp.asarray(shared[0]), jnp.asarray(shared[1]))
     return _compiled_definition(jnp.asarray(x), programmed, readout, spreads, jnp.asarray(key), np.uint32(row_offset))

@@ -11,7 +11,7 @@ from photonsim.tiles.partial_sums import Programmed, Readout, analog_matmul
 
 def draw_problem(
     m, k, n, rows, *, input_bits=8, weight_bits=8, adc_bits=8, columns=64, noise=True, shot_noise=False,
-    common_mode=False, intensity_noise=False, level_type=np.int8, seed=0,
+    common_mode=False, intensity_noise=False, square_noise=False, level_type=np.int8, seed=0,
 ):  # fmt: skip
     """Inputs (m, k), tiles of (k, n) in blocks of `rows`, and a readout; the partial sums fill the ADC's range."""
     random = np.random.default_rng(seed)
@@ -34,9 +34,11 @@ def draw_problem(
         noise_variance=columns_of(0, 1),
         shot_variance=columns_of(0, 1) / per_product,
         scale=columns_of(-1, 1),
+        square_variance=columns_of(0, 1) / per_product,
     )
     x = jnp.asarray(random.standard_normal((m, k)), jnp.float32)
-    return x, programmed, Readout(input_bits, adc_bits, columns, noise, shot_noise, common_mode, intensity_noise)
+    flags = (noise, shot_noise, common_mode, intensity_noise, square_noise)
+    return x, programmed, Readout(input_bits, adc_bits, columns, *flags)
 
 
 @pytest.fixture(scope="session")

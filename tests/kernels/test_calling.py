@@ -20,7 +20,7 @@ SHARED = Shared(0.5, 0.03)  # common mode in codes, fluctuation of the light
 
 @pytest.fixture(scope="module")
 def case(problem):
-    return problem(6, 70, 37, 32, shot_noise=True, common_mode=True, intensity_noise=True)
+    return problem(6, 70, 37, 32, shot_noise=True, common_mode=True, intensity_noise=True, square_noise=True)
 
 
 def test_the_compiled_kernel_is_available_here():
@@ -38,7 +38,8 @@ def test_a_batch_of_products_is_each_product_with_its_own_key(case, key, definit
     keys = jnp.stack([key, key + 1, key + 2])
     inputs = jnp.stack([x, 2 * x, x - 1])
     tiles = jax.tree.map(lambda values: jnp.stack([values, values, -values]), programmed)
-    tiles = type(tiles)(tiles.levels, tiles.gain, tiles.offset, *[tiles.noise_variance**2] * 2, tiles.scale)
+    variance = tiles.noise_variance**2
+    tiles = type(tiles)(tiles.levels, tiles.gain, tiles.offset, variance, variance, tiles.scale, variance)
     together = fast(inputs, tiles, readout, SHARED, keys, 0)
     for i in range(3):
         tile = jax.tree.map(lambda values, i=i: values[i], tiles)
@@ -112,10 +113,10 @@ import jax, numpy as np
 from photonsim_kernels.crossbar import crossbar_matmul, settings
 random = np.random.default_rng(0)
 levels = random.integers(-127, 128, (3, 64, 300)).astype(np.int8)
-columns = [random.uniform(0.001, 1, (3, 300)).astype(np.float32) for _ in range(5)]
+columns = [random.uniform(0.001, 1, (3, 300)).astype(np.float32) for _ in range(6)]
 x = random.standard_normal((600, 150)).astype(np.float32)
 key = np.uint32([3, 4])
-y = crossbar_matmul(x, levels, *columns, key, np.float32([0.5, 0.03]), settings(8, 8, 64, True, True, True, True))
+y = crossbar_matmul(x, levels, *columns, key, np.float32([0.5, 0.03]), settings(8, 8, 64, *[True] * 5))
 print(hashlib.sha256(y.tobytes()).hexdigest())
 """
 
@@ -127,9 +128,9 @@ from photonsim.tiles.fast import analog_matmul_fast
 from photonsim.tiles.partial_sums import Programmed, Readout, Shared
 assert len(jax.devices()) == 4
 random = np.random.default_rng(0)
-columns = [jnp.asarray(random.uniform(0.01, 1, (2, 80)), jnp.float32) for _ in range(5)]
+columns = [jnp.asarray(random.uniform(0.01, 1, (2, 80)), jnp.float32) for _ in range(6)]
 tiles = Programmed(jnp.asarray(random.integers(-7, 8, (2, 32, 80)), jnp.int8), *columns)
-readout = Readout(8, 8, 64, True, True, True, True)
+readout = Readout(8, 8, 64, *[True] * 5)
 
 @jax.jit
 def many(x, key):

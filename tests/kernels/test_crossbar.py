@@ -26,7 +26,8 @@ def _draw_cases(count):
         "m": [6, 7, 13], "k": [31, 64, 67, 97], "n": [17, 64, 67, 131], "rows": [1, 2, 7, 16, 33, 64],
         "input_bits": list(range(1, 10)), "weight_bits": list(range(1, 9)), "adc_bits": [None, *range(1, 17)],
         "columns": [1, 2, 7, 16, 64], "noise": [False, True], "shot_noise": [False, True],
-        "common_mode": [False, True], "intensity_noise": [False, True], "level_type": [np.int8, np.int16, np.float32],
+        "common_mode": [False, True], "intensity_noise": [False, True], "square_noise": [False, True],
+        "level_type": [np.int8, np.int16, np.float32],
     }  # fmt: skip
     orders = {name: _balanced(values, count, random) for name, values in choices.items()}
     return [{name: order[i] for name, order in orders.items()} for i in range(count)]
@@ -42,7 +43,7 @@ CASES = _draw_cases(18)
 
 def operands(x, programmed, readout, shared, key, row_offset=0):
     """The kernel's operands for NumPy."""
-    flags = (readout.noise, readout.shot_noise, readout.common_mode, readout.intensity_noise)
+    flags = (readout.noise, readout.shot_noise, readout.common_mode, readout.intensity_noise, readout.square_noise)
     values = settings(readout.input_bits, readout.adc_bits, readout.columns, *flags, row_offset)
     arrays = [programmed.levels, programmed.gain, programmed.offset, programmed.noise_variance]
     arrays += [
@@ -57,9 +58,9 @@ def operands(x, programmed, readout, shared, key, row_offset=0):
 
 def _part(given, m, k, n):
     """The operands of the first m rows, k inputs and n columns of a product."""
-    x, levels, *columns = given[:7]
+    x, levels, *columns = given[:8]
     blocks = -(-k // levels.shape[1])
-    return [x[:m, :k], levels[:blocks, :, :n], *[values[:blocks, :n] for values in columns], *given[7:]]
+    return [x[:m, :k], levels[:blocks, :, :n], *[values[:blocks, :n] for values in columns], *given[8:]]
 
 
 @pytest.mark.parametrize("case", CASES[:5])
@@ -195,10 +196,10 @@ def test_batches_broadcast_as_numpy_does(problem, key):
     given = operands(x, programmed, readout, SHARED, key)
     keys = np.stack([np.asarray(key) + np.array([i, 0], np.uint32) for i in range(6)]).reshape(2, 3, 2)
     inputs = np.stack([given[0], 2 * given[0]])[:, None]
-    together = crossbar_matmul(inputs, *given[1:7], keys, *given[8:])
+    together = crossbar_matmul(inputs, *given[1:8], keys, *given[9:])
     assert together.shape == (2, 3, 5, 20)
     for i, j in np.ndindex(2, 3):
-        alone = crossbar_matmul(inputs[i, 0], *given[1:7], keys[i, j], *given[8:])
+        alone = crossbar_matmul(inputs[i, 0], *given[1:8], keys[i, j], *given[9:])
         np.testing.assert_array_equal(together[i, j], alone)
 
 
@@ -218,10 +219,10 @@ def test_nothing_is_written_outside_the_result(problem, key, monkeypatch):
 
 
 def test_settings_stand_in_the_order_the_kernel_reads():
-    values = settings(8, None, 64, True, False, True, False, 2**32 - 1)
+    values = settings(8, None, 64, True, False, True, False, True, 2**32 - 1)
     assert dict(zip(SETTINGS, values.tolist(), strict=True)) == {
         "input_bits": 8, "adc_bits": 0, "columns": 64, "noise": 1, "shot_noise": 0, "common_mode": 1,
-        "intensity_noise": 0, "row_offset": -1,
+        "intensity_noise": 0, "square_noise": 1, "row_offset": -1,
     }  # fmt: skip
 
 
@@ -230,6 +231,6 @@ def test_readout_flags_each_change_the_answer(problem, key):
     x, programmed, _ = problem(5, 64, 20, 16)
     answers = [
         np.asarray(fast(x, programmed, Readout(8, 8, 16, *flags), Shared(2.0, 0.5), key, 0)).tobytes()
-        for flags in [(False,) * 4, *np.eye(4, dtype=bool).tolist()]
+        for flags in [(False,) * 5, *np.eye(5, dtype=bool).tolist()]
     ]
-    assert len(set(answers)) == 5
+    assert len(set(answers)) == 6

@@ -27,7 +27,7 @@ def limit_of(bits):
 
 def draw_operands(
     m, k, n, rows, seed, *, kind: type = np.int8, input_bits: int | None = 8, adc_bits: int | None = None,
-    flags=(False,) * 4, columns=64,
+    flags=(False,) * 5, columns=64,
 ):  # fmt: skip
     """Operands of `crossbar_matmul`: inputs and levels of either sign, columns that differ, an ADC that is filled."""
     random = np.random.default_rng(seed)
@@ -36,8 +36,8 @@ def draw_operands(
     levels = random.integers(-largest, largest + 1, (blocks * rows, n)).astype(kind)
     levels[k:] = 0
     fullest = limit_of(input_bits) * largest * np.sqrt(rows)
-    gain, offset, noise, shot, scale = [random.uniform(0.5, 1.5, (blocks, n)) for _ in range(5)]
-    values = (gain * limit_of(adc_bits) / fullest, offset, noise, shot / fullest, scale)
+    gain, offset, noise, shot, scale, square = [random.uniform(0.5, 1.5, (blocks, n)) for _ in range(6)]
+    values = (gain * limit_of(adc_bits) / fullest, offset, noise, shot / fullest, scale, square / fullest)
     x = random.standard_normal((m, k)).astype(np.float32)
     key = random.integers(0, 2**32, 2, dtype=np.uint32)
     return [
@@ -62,7 +62,7 @@ def plain_operands(x, w, rows):
     levels[:k] = w
     one, nought = np.ones((blocks, n), np.float32), np.zeros((blocks, n), np.float32)
     rest = [np.zeros(2, np.uint32), np.zeros(2, np.float32), settings(None, None, 64, False, False, False)]
-    return [x, levels.reshape(blocks, rows, n), one, nought, nought, nought, one, *rest]
+    return [x, levels.reshape(blocks, rows, n), one, nought, nought, nought, one, nought, *rest]
 
 
 def float64_product(x, levels, gain, offset, scale, bits):
@@ -104,14 +104,14 @@ def test_any_shape_bits_and_type_agree_with_float64(drawn):
     st.fixed_dictionaries(
         SIZES | {"seed": SEEDS, "kind": KINDS, "input_bits": BITS, "adc_bits": BITS, "columns": st.integers(1, 99)}
     ),
-    st.tuples(*[st.booleans()] * 4),
+    st.tuples(*[st.booleans()] * 5),
 )
 def test_each_row_alone_is_its_row_of_the_batch(drawn, flags):
     """One row takes another way through the kernel (levels are streamed, not packed) to the same bits."""
     operands = draw_operands(**drawn, flags=flags)
     together = crossbar_matmul(*operands)
     for m in range(drawn["m"]):
-        operands[9][-1] = m
+        operands[10][-1] = m
         np.testing.assert_array_equal(crossbar_matmul(*with_inputs(operands, operands[0][m : m + 1]))[0], together[m])
 
 
@@ -158,7 +158,7 @@ def test_inputs_too_small_for_any_converter_count_as_zero(drawn, exponent):
     st.sampled_from([np.nan, np.inf, -np.inf]),
 )
 def test_what_is_not_finite_spoils_its_own_row_only(drawn, value):
-    operands = draw_operands(**drawn, flags=(True,) * 4)
+    operands = draw_operands(**drawn, flags=(True,) * 5)
     clean = crossbar_matmul(*operands)
     random = np.random.default_rng(drawn["seed"])
     spoilt = random.integers(drawn["m"])
@@ -212,7 +212,7 @@ def test_the_error_of_the_inputs_falls_with_their_bits_as_half_a_step_does(drawn
     errors = []
     exact = crossbar_matmul(*ideal)
     for more in (0, 2):
-        given = [*ideal[:9], settings(bits + more, None, 64, False, False, False)]
+        given = [*ideal[:10], settings(bits + more, None, 64, False, False, False)]
         given[2] = ideal[2] / np.float32(limit_of(bits + more))
         error = np.abs(crossbar_matmul(*given) - exact)
         largest = np.abs(x).max(axis=1, keepdims=True) * (1 + BFLOAT16_ROUNDING)
