@@ -147,13 +147,13 @@ class Interception(TorchDispatchMode):
         if build is not None:
             return self.operation(func, build, args, kwargs)
         how = behaviour(func)
-        if how.is_view:
-            return func(*args, **kwargs)
         if how.whole:
             with self:
                 result = func.decompose(*args, **kwargs)
             if result is not NotImplemented:
                 return result
+        if how.is_view:
+            return func(*args, **kwargs)
         if func._schema.name in OPAQUE:
             self.note_opaque(func)
         result = func(*args, **kwargs)

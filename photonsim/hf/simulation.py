@@ -97,9 +97,10 @@ class ModelOnChip:
         self, method: Callable, args: tuple, kwargs: dict, seed: Seed | Stream | None, needs_products: bool = True
     ) -> Any:
         self._refuse_meta()
-        if self.model.training:
+        dropout = next((name for name, module in self.model.named_modules() if _drops(module)), None)
+        if dropout is not None:
             warnings.warn(
-                "The model is in training mode, so dropout adds noise of its own to the chip's: call model.eval().",
+                f"{dropout} is in training mode, so dropout adds noise of its own to the chip's: call model.eval().",
                 stacklevel=3,
             )
         given = self.seed if seed is None else seed
@@ -149,6 +150,11 @@ class ModelOnChip:
                 f"{type(self.model).__name__} executed no matrix product of floating-point numbers that a chip could "
                 "take: check that it is the model, and not a part without weights."
             )
+
+
+def _drops(module: torch.nn.Module) -> bool:
+    """Whether a module drops numbers at random."""
+    return module.training and isinstance(module, torch.nn.modules.dropout._DropoutNd) and module.p > 0
 
 
 def _cached_rows(kwargs: dict[str, Any]) -> int:
