@@ -10,8 +10,8 @@ from photonsim.chip.description import load_chip as load_chip
 from photonsim.chip.description import override as override
 from photonsim.chip.description import preset_names as preset_names
 from photonsim.chip.description import save_chip as save_chip
+from photonsim.chip.effects import chip_disturbances as chip_disturbances
 from photonsim.chip.effects import disturbances_on as disturbances_on
-from photonsim.chip.effects import settings_off as settings_off
 from photonsim.chip.electronics import DigitalUnit as DigitalUnit
 from photonsim.chip.electronics import Host as Host
 from photonsim.chip.electronics import Memory as Memory

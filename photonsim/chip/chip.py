@@ -1,12 +1,15 @@
 """A chip: one description from which both the answer and the bill are computed."""
 
+import functools
 from dataclasses import dataclass
 
 import equinox as eqx
 import jax
+from jax import numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from photonsim.chip.electronics import DigitalUnit, Host, Memory, Network
+from photonsim.converters.formats import FORMATS, number_format
 from photonsim.errors import PhotonsimError, check_choice, check_count, check_number
 from photonsim.events import EventCounts
 from photonsim.tiles import AbstractTile, Programmed
@@ -44,6 +47,8 @@ class Chip(eqx.Module):
     - `name`, `title`, `status`: what it is, and whether its numbers are measured, simulated or projected.
     - `cores`: number of tiles that work at the same time.
     - `tile`: the matrix-multiply unit.
+    - `input_format`, `weight_format`: number formats (`photonsim.converters.formats`) that operands are rounded to,
+      along the inner dimension, before the tile has them; `"none"` hands them on as they are.
     - `overhead_power_w`: electronics of the package that no other entry counts, drawn for as long as the chip works, W.
     - `network`, `host`: the links to other chips, and the server and the building around it.
     - `sources`: dotted field name and `Source` of each number; `quoted`: published figures to hold against our own.
@@ -57,6 +62,8 @@ class Chip(eqx.Module):
     memory: Memory
     digital: DigitalUnit
     overhead_power_w: float = 0.0
+    input_format: str = eqx.field(static=True, default="none")
+    weight_format: str = eqx.field(static=True, default="none")
     network: Network = Network()
     host: Host = Host()
     sources: tuple[tuple[str, Source], ...] = eqx.field(static=True, default=())
@@ -66,6 +73,8 @@ class Chip(eqx.Module):
         check_choice("status", self.status, STATUSES)
         check_count("cores", self.cores)
         check_number("overhead_power_w", self.overhead_power_w, at_least=0.0)
+        for name in ("input_format", "weight_format"):
+            check_choice(name, getattr(self, name), ("none", *FORMATS))
         for name in ("broadcast", "summed_cores"):
             shared = getattr(self.tile, name, 1)
             if self.cores % shared:
@@ -85,6 +94,8 @@ class Chip(eqx.Module):
 
     def program(self, w: Float[Array, "*b k n"]) -> Programmed:
         """Write a matrix (k, n), or a batch of them, into the chip's tiles."""
+        if self.weight_format != "none":
+            w = jnp.swapaxes(_rounded(jnp.swapaxes(w, -1, -2), self.weight_format), -1, -2)
         return self.tile.program(w, self.cores)
 
     def compact(self, programmed: Programmed) -> Programmed:
@@ -98,8 +109,16 @@ class Chip(eqx.Module):
 
         `key` is a JAX key, one per batch element; `row_offset` the number of the first row of `x` in the noise stream.
         """
+        if self.input_format != "none":
+            x = _rounded(x, self.input_format)
         return self.tile.matmul(x, programmed, jax.random.key_data(key), engine, row_offset)
 
     def events(self, batch: int, m: int, k: int, n: int) -> EventCounts:
         """What `batch` products (m, k) × (k, n) take on this chip."""
         return self.tile.events(batch, m, k, n)
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _rounded(values: Float[Array, "... k"], format_name: str) -> Float[Array, "... k"]:
+    """Values in a format whose blocks and scales run along the last axis."""
+    return number_format(format_name).quantize(values)

@@ -41,6 +41,8 @@ from photonsim.tiles import (
     Homodyne,
     Mesh,
     PcmCrossbar,
+    Residue,
+    Sliced,
     TimeIntegrating,
     WeightBank,
 )
@@ -53,6 +55,8 @@ TILES: dict[str, type[AbstractTile]] = {
     "homodyne": Homodyne,
     "mesh": Mesh,
     "pcm-crossbar": PcmCrossbar,
+    "residue": Residue,
+    "sliced": Sliced,
     "time-integrating": TimeIntegrating,
     "weight-bank": WeightBank,
 }

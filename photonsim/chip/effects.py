@@ -1,5 +1,6 @@
-"""Which disturbances of a chip are on."""
+"""What keeps a chip's products from being exact, and which of it is on."""
 
+import dataclasses
 import functools
 from typing import Any
 
@@ -8,9 +9,18 @@ from photonsim.chip.description import describe
 from photonsim.tiles import Disturbance
 
 
-def settings_off(disturbance: Disturbance) -> dict[str, Any]:
-    """Settings of the chip that take a disturbance of its tile away."""
-    return {f"tile.{path}": value for path, value in disturbance.off.items()}
+def chip_disturbances(chip: Chip) -> tuple[Disturbance, ...]:
+    """The formats of its operands, if they have any, and all that its tile says; `off` holds settings of the chip."""
+    formats = tuple(
+        Disturbance(setting.replace("_", " "), word, {setting: "none"})
+        for setting, word in (("input_format", chip.input_format), ("weight_format", chip.weight_format))
+        if word != "none"
+    )
+    tile = (
+        dataclasses.replace(each, off={f"tile.{path}": value for path, value in each.off.items()})
+        for each in chip.tile.disturbances()
+    )
+    return (*formats, *tile)
 
 
 def disturbances_on(chip: Chip) -> tuple[Disturbance, ...]:
@@ -18,8 +28,8 @@ def disturbances_on(chip: Chip) -> tuple[Disturbance, ...]:
     settings = describe(chip)
     return tuple(
         each
-        for each in chip.tile.disturbances()
-        if any(_setting(settings, path) != value for path, value in settings_off(each).items())
+        for each in chip_disturbances(chip)
+        if any(_setting(settings, path) != value for path, value in each.off.items())
     )
 
 

@@ -116,8 +116,7 @@ class BlockFloatingPoint(AbstractFormat):
         if self.scale == "bfloat16":
             scale = largest.astype(jnp.bfloat16).astype(x.dtype)
         else:
-            mantissa, exponent = jnp.frexp(largest)  # largest = mantissa · 2^exponent, 1/2 ≤ mantissa < 1
-            scale = _power_of_two(jnp.where(mantissa == 0.5, exponent - 1, exponent), x.dtype)
+            scale = shared_exponent_scale(largest)
         code = jnp.where(scale > 0, scale, 1.0) / full_scale_code(self.bits)
         return _unblock(quantize(blocks / code, self.bits) * code, x.shape)
 
@@ -198,6 +197,12 @@ class Microscaling(AbstractFormat):
     def bits_per_value(self) -> float:
         """The element and its share of the scale's 8 bits: 4.25 for MXFP4."""
         return self.element.bits_per_value + 8 / self.block
+
+
+def shared_exponent_scale(largest: Float[Array, "..."]) -> Float[Array, "..."]:
+    """The smallest power of two that is not below each magnitude: a block's shared exponent."""
+    mantissa, exponent = jnp.frexp(largest)  # largest = mantissa · 2^exponent, 1/2 ≤ mantissa < 1
+    return _power_of_two(jnp.where(mantissa == 0.5, exponent - 1, exponent), largest.dtype)
 
 
 def _power_of_two(exponent: Array, dtype) -> Array:

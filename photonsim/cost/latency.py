@@ -36,6 +36,8 @@ from photonsim.tiles import (
     Homodyne,
     Mesh,
     PcmCrossbar,
+    Residue,
+    Sliced,
     TimeIntegrating,
     WeightBank,
 )
@@ -209,6 +211,16 @@ def _(tile: Mesh) -> Reload:
 @tile_reload.register(TimeIntegrating)
 def _(tile: AbstractTile) -> Reload:
     return Reload(0.0, True)  # weights are light: there is nothing to write
+
+
+@tile_reload.register
+def _(tile: Sliced) -> Reload:
+    return tile_reload(tile.inner)
+
+
+@tile_reload.register
+def _(tile: Residue) -> Reload:
+    return Reload(tile.cell.tile_write_time_s, tile.cell.double_buffered)
 
 
 def vector_step(workload: Workload, operations_per_s: float, dram_bandwidth_bits_per_s: float, host_s=0.0) -> Step:

@@ -24,6 +24,8 @@ from photonsim.tiles import (
     Homodyne,
     Mesh,
     PcmCrossbar,
+    Residue,
+    Sliced,
     TimeIntegrating,
     WeightBank,
 )
@@ -231,6 +233,47 @@ def _(tile: TimeIntegrating) -> list[Power]:
     ]
 
 
+@tile_lines.register
+def _(tile: Sliced, events: EventCounts) -> list[Line]:
+    return [line._replace(price_name=_of_inner(line.price_name)) for line in tile_lines(tile.inner, events)]
+
+
+@tile_powers.register
+def _(tile: Sliced) -> list[Power]:
+    return [power._replace(price_name=_of_inner(power.price_name)) for power in tile_powers(tile.inner)]
+
+
+def _of_inner(price_name: str) -> str:
+    """The name of a tile's price where the tile is the inner one of another."""
+    return price_name.replace("tile.", "tile.inner.", 1)
+
+
+def _settings_behind(price_name: str) -> tuple[str, ...]:
+    """The settings that a price follows from, of an inner tile too."""
+    if not price_name.startswith("tile.inner."):
+        return DERIVED.get(price_name, (price_name,))
+    return tuple(_of_inner(name) for name in _settings_behind(price_name.replace("tile.inner.", "tile.", 1)))
+
+
+@tile_lines.register
+def _(tile: Residue, events: EventCounts) -> list[Line]:
+    return [
+        *_conversion_lines(events),
+        Line(WEIGHTS, OPTICAL_CORE, "phases set", "tile.cell.write_energy_j", events.weight_writes),
+    ]
+
+
+@tile_powers.register
+def _(tile: Residue) -> list[Power]:
+    channels = tile.channels
+    return [
+        Power(LASER, LASER_WALL_PLUG, "light", "tile.laser.wall_power_w", 1),
+        Power(MODULATION, OPTICAL_CORE, "modulator bias", "tile.modulator.static_power_w", tile.rows * channels),
+        Power(WEIGHTS, OPTICAL_CORE, "phases held", "tile.cell.hold_power_w", tile.rows * tile.columns * channels),
+        _receiver_bias(2 * tile.columns * channels),
+    ]
+
+
 def _receiver_bias(receivers: int) -> Power:
     return Power(READOUT, CONVERTERS, "receiver bias", "tile.receiver.static_power_w", receivers)
 
@@ -281,6 +324,6 @@ def charge(line: Line, owner: Any, sources: tuple[tuple[str, Source], ...], limi
     check_number(line.price_name, price, at_least=0.0)
     unit = next(unit for ending, unit in UNITS.items() if line.price_name.endswith(ending))
     known = dict(sources)
-    settings = (*DERIVED.get(line.price_name, (line.price_name,)), *limits)
+    settings = (*_settings_behind(line.price_name), *limits)
     named = tuple((name, known.get(name, DEFAULTS.get(name, UNSOURCED))) for name in settings)
     return Charge(line.component, line.boundary, line.what, unit, named, line.times, line.share * price)

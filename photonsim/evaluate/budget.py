@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import jax
 from jax import numpy as jnp
 
-from photonsim.chip import Chip, disturbances_on, override, settings_off
+from photonsim.chip import Chip, chip_disturbances, disturbances_on, override
 
 TOGETHER = "all together"  # the last line of a budget
 ROWS, INNER, COLUMNS = 128, 512, 128  # of the reference product: four blocks of a 128-row tile
@@ -31,12 +31,12 @@ class Effect:
 
 def error_budget(chip: Chip, seed: int = 0) -> list[Effect]:
     """Every effect alone, and last, under the name `all together`, the chip as it is."""
-    disturbances = chip.tile.disturbances()
+    disturbances = chip_disturbances(chip)
     present = disturbances_on(chip)
-    everything_off = {path: value for each in disturbances for path, value in settings_off(each).items()}
+    everything_off = {path: value for each in disturbances for path, value in each.off.items()}
     effects = []
     for each in disturbances:
-        mine, on = settings_off(each), each in present
+        mine, on = each.off, each in present
         rest = {path: value for path, value in everything_off.items() if path not in mine}
         error = reference_error(override(chip, rest), seed) if on else None
         effects.append(Effect(each.name, each.setting, on, error))

@@ -11,5 +11,7 @@ from photonsim.tiles.homodyne import Homodyne as Homodyne
 from photonsim.tiles.mesh import Mesh as Mesh
 from photonsim.tiles.partial_sums import Programmed as Programmed
 from photonsim.tiles.pcm_crossbar import PcmCrossbar as PcmCrossbar
+from photonsim.tiles.residue import Residue as Residue
+from photonsim.tiles.sliced import Sliced as Sliced
 from photonsim.tiles.time_integrating import TimeIntegrating as TimeIntegrating
 from photonsim.tiles.weight_bank import WeightBank as WeightBank

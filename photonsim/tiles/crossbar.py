@@ -260,15 +260,18 @@ class Crossbar(AbstractTile):
 
     # Numbers
 
-    def program(self, w: Float[Array, "*b k n"], cores: int = 1) -> Programmed | OffsetProgrammed:
+    def program(
+        self, w: Float[Array, "*b k n"], cores: int = 1, scales: Float[Array, "*b t 1 n"] | None = None
+    ) -> Programmed | OffsetProgrammed:
         """Quantise (k, n) weights block by block and column by column, and set the readout of each.
 
         Block (t, j) of the matrix sits in core `(t J + j) mod cores`, so its columns are those of one physical die.
+        `scales`: of every block's columns, if they are not to be their largest magnitudes.
         """
         blocks, across = -(-w.shape[-2] // self.rows), -(-w.shape[-1] // self.columns)
         columns = self._landing(cores, self.columns, blocks, w.shape[-1])
         references = self._landing(cores, 1, blocks, across, True) if self.encoding.references else None
-        return self._program(w, columns, references, self._known(cores))
+        return self._program(w, scales, columns, references, self._known(cores))
 
     def _known(self, cores: int) -> "_Known":
         return _Known(cores, self.readout.input_bits, self.cell_errors.are_off, self._leaks)
@@ -281,10 +284,10 @@ class Crossbar(AbstractTile):
         return land(self.die.draw(cores, columns, in_common, references), columns, blocks, width)
 
     @functools.partial(jax.jit, static_argnames="known")
-    def _program(self, w: Float[Array, "*b k n"], columns: DieColumns, references: DieColumns | None, known: "_Known"):
+    def _program(self, w, scales, columns: DieColumns, references: DieColumns | None, known: "_Known"):
         """`program` on known physical columns, compiled as one piece."""
         blocks = split_blocks(w, self.rows, axis=-2)  # (..., t, r, n)
-        scales = block_scales(blocks, axis=-2)  # (..., t, 1, n)
+        scales = block_scales(blocks, axis=-2) if scales is None else scales  # (..., t, 1, n)
         levels = encode(blocks, scales, self.cell.bits)
         scales, full = scales[..., 0, :], full_scale_code(self.cell.bits)
         if references is None:

@@ -2,12 +2,12 @@
 
 Of a cell's light one part falls on the plus diode of its column and one on the minus diode, and their difference is the
 product: a ring drops some of its wavelength and lets the rest through; a pair of phase-change cells passes some on
-either side. Signs of weights are thus in the cells. Those of inputs, which are intensities, need one of two encodings:
+either side. Signs of weights are thus in the cells. Those of inputs, which are intensities, take one of two encodings:
 
-    "differential"   a rail for positive inputs and one for negative, each with cells of its own, the second with its
-                     diodes exchanged; the cells of both are taken to be alike
-    "two-pass"       the positive inputs in one symbol, the negative in the next, through the same cells; two
-                     readings, subtracted by the digital side
+    differential   a rail for positive inputs and one for negative, each with cells of its own, the second with its
+                   diodes exchanged; the cells of both are taken to be alike
+    two-pass       the positive inputs in one symbol, the negative in the next, through the same cells; two readings,
+                   subtracted by the digital side
 
 Shot noise counts the light on both diodes, `a = Σ |q| (plus + minus)`, and a cell has light on both even where its
 weight is zero. `partial_sums.py` counts `Σ |q| |levels|`; so where shot noise is on, a column is written as two groups
@@ -24,18 +24,30 @@ import jax
 from jax import numpy as jnp
 from jaxtyping import Array, Float
 
-from photonsim.converters import Adc, Dac, full_scale_code
-from photonsim.devices import Laser, Modulator, Receiver, WeightCell
-from photonsim.errors import check_choice, check_count, check_number
+from photonsim.converters import Adc, Dac, bits_in_words, full_scale_code
+from photonsim.devices import AbstractModulator, Laser, Receiver, WeightCell
+from photonsim.errors import PhotonsimError, check_count, check_number
 from photonsim.events import PARTIAL_SUM_BITS, EventCounts
-from photonsim.tiles.base import AbstractTile
+from photonsim.tiles.base import AbstractTile, Disturbance
 from photonsim.tiles.die import Die, DieColumns
-from photonsim.tiles.engine import multiply
+from photonsim.tiles.encodings import AbstractEncoding, Differential, TwoPass
 from photonsim.tiles.partial_sums import Programmed, Readout, block_scales, encode, split_blocks
-from photonsim.tiles.readout import is_on, set_readout, shared_disturbances
+from photonsim.tiles.readout import (
+    intensity_disturbance,
+    is_on,
+    reading_disturbances,
+    set_readout,
+    shared_disturbances,
+)
 from photonsim.units import ELEMENTARY_CHARGE_C, ratio_from_db
 
-ENCODINGS = ("differential", "two-pass")
+
+class Known(NamedTuple):
+    """What is known before a tile's numbers are traced: its cores, whether cells are exact, whether light leaks."""
+
+    cores: int
+    exact: bool
+    leaks: bool
 
 
 class WrittenCells(NamedTuple):
@@ -46,7 +58,7 @@ class WrittenCells(NamedTuple):
     """
 
     signal: Float[Array, "*b t r n"]
-    light: Float[Array, "*b t r n"] | float | Array
+    light: Float[Array, "*b t r n"]
     correction: Float[Array, "*b t n"] | float = 1.0
 
 
@@ -57,17 +69,19 @@ class AbstractIncoherentTile(AbstractTile):
     the signal of a product at full scale (input and weight both 1):
 
         P_mac = P · 10^(-loss/10) / (rows · columns · vectors_at_once) · full_scale_share
+
+    The loss is `insertion_loss_db` and the modulator's own.
     """
 
     insertion_loss_db: eqx.AbstractVar[float]
     laser: eqx.AbstractVar[Laser]
     input_dac: eqx.AbstractVar[Dac]
-    modulator: eqx.AbstractVar[Modulator]
+    modulator: eqx.AbstractVar[AbstractModulator]
     cell: eqx.AbstractVar[WeightCell]
     receiver: eqx.AbstractVar[Receiver]
     adc: eqx.AbstractVar[Adc]
     die: eqx.AbstractVar[Die]
-    encoding: eqx.AbstractVar[str]
+    encoding: eqx.AbstractVar[AbstractEncoding]
 
     @property
     @abc.abstractmethod
@@ -80,8 +94,8 @@ class AbstractIncoherentTile(AbstractTile):
         """Whether cells hold the codes that they are given."""
 
     @abc.abstractmethod
-    def write_cells(self, codes: Float[Array, "*b t r n"], cores: int, exact: bool) -> WrittenCells:
-        """The codes of all blocks, as the cells of their cores hold them when light passes; unchanged where `exact`."""
+    def write_cells(self, codes: Float[Array, "*b t r n"], known: Known) -> WrittenCells:
+        """The codes of all blocks, as the cells of their cores hold them when light passes; unchanged if exact."""
 
     @property
     def vectors_at_once(self) -> int:
@@ -94,30 +108,25 @@ class AbstractIncoherentTile(AbstractTile):
         check_count("tile.columns", self.columns)
         check_number("tile.clock_hz", self.clock_hz, above=0.0)
         check_number("tile.insertion_loss_db", self.insertion_loss_db, at_least=0.0)
-        check_choice("tile.encoding", self.encoding, ENCODINGS)
+        if not isinstance(self.encoding, Differential | TwoPass):
+            raise PhotonsimError(
+                f"tile.encoding = {type(self.encoding).__name__}: these cells have signs of their own and detect "
+                'intensities. Take "differential" or "two-pass".'
+            )
 
     # Light and noise
 
     @property
-    def rails(self) -> int:
-        """Copies of the cells: one for each sign of the inputs, or one for both in turn."""
-        return 2 if self.encoding == "differential" else 1
-
-    @property
     def cells_per_weight(self) -> int:
-        """Cells that one weight is written into."""
-        return self.rails
-
-    @property
-    def passes(self) -> int:
-        """Symbols and readings of one input vector."""
-        return 1 if self.encoding == "differential" else 2
+        """Cells that one weight is written into: those of each rail."""
+        return self.encoding.rails
 
     @property
     def power_per_mac_w(self):
         """Difference of the detected powers of one multiply-accumulate at full scale, W."""
+        loss = ratio_from_db(self.insertion_loss_db + self.modulator.insertion_loss_db)
         cells = self.rows * self.columns * self.vectors_at_once
-        return self.laser.power_w / ratio_from_db(self.insertion_loss_db) / cells * self.full_scale_share
+        return self.laser.power_w / loss / cells * self.full_scale_share
 
     @property
     def photons_per_mac(self):
@@ -126,8 +135,8 @@ class AbstractIncoherentTile(AbstractTile):
 
     @property
     def current_per_mac_a(self):
-        """Photocurrent of one multiply-accumulate at full scale, A."""
-        return self.receiver.responsivity_a_per_w * self.power_per_mac_w
+        """Photocurrent of one multiply-accumulate at full scale over what a value of zero leaves, A."""
+        return self.receiver.responsivity_a_per_w * self.power_per_mac_w * (1.0 - self.modulator.leakage)
 
     @property
     def electrons_per_mac(self):
@@ -140,10 +149,13 @@ class AbstractIncoherentTile(AbstractTile):
         bandwidth_hz = self.clock_hz / 2  # Nyquist: one sample per symbol
         return self.receiver.background_variance_a2(bandwidth_hz) / self.current_per_mac_a**2
 
-    @property
-    def shot_variance(self):
-        """Variance for each unit of light, in full-scale products."""
-        return 1.0 / self.electrons_per_mac if self.receiver.shot_noise else 0.0
+    def leak_variance(self, light: Float[Array, "*b t r n"]) -> Float[Array, "*b t n"]:
+        """Shot noise of what modulators cannot shut off, in the same units; `light` of the cells at an input of 1.
+
+        On each rail `T_min / (T_max − T_min)` of it, whatever the input.
+        """
+        leaked = self.encoding.rails * self.modulator.leakage / (1.0 - self.modulator.leakage)
+        return leaked / self.electrons_per_mac * jnp.sum(light, axis=-2)
 
     @property
     def readout(self) -> Readout:
@@ -161,9 +173,9 @@ class AbstractIncoherentTile(AbstractTile):
         )
 
     @property
-    def macs_per_cycle(self) -> int:
-        """See `AbstractTile.macs_per_cycle`; of two passes, the mean, rounded down."""
-        return self.rows * self.columns * self.vectors_at_once // self.passes
+    def macs_per_cycle(self) -> float:
+        """See `AbstractTile.macs_per_cycle`."""
+        return self.rows * self.columns * self.vectors_at_once / self.encoding.passes
 
     @property
     def terms_per_readout(self) -> int:
@@ -175,16 +187,30 @@ class AbstractIncoherentTile(AbstractTile):
         """See `AbstractTile.converter_bits`."""
         return self.input_dac.bits, self.cell.bits, self.adc.bits
 
+    @abc.abstractmethod
+    def cell_disturbances(self) -> tuple[Disturbance, ...]:
+        """What keeps the cells from being exact."""
+
+    def disturbances(self) -> tuple[Disturbance, ...]:
+        """See `AbstractTile.disturbances`."""
+        inputs, *reading = reading_disturbances(self.input_dac, self.receiver, self.adc, self.die, self.photons_per_mac)
+        levels = Disturbance("weight levels", bits_in_words(self.cell.bits), {"cell.bits": "none"})
+        return (inputs, levels, *self.cell_disturbances(), *reading, intensity_disturbance(self.laser))
+
     # Numbers
 
-    def program(self, w: Float[Array, "*b k n"], cores: int = 1) -> Programmed:
+    def program(
+        self, w: Float[Array, "*b k n"], cores: int = 1, scales: Float[Array, "*b t 1 n"] | None = None
+    ) -> Programmed:
         """Quantise (k, n) weights block by block and column by column, write them, and set the readout of each column.
 
-        Block (t, j) of the matrix sits in core `(t J + j) mod cores`.
+        Block (t, j) of the matrix sits in core `(t J + j) mod cores`. `scales`: of every block's columns, if they are
+        not to be their largest magnitudes.
         """
         blocks = -(-w.shape[-2] // self.rows)
         landing = self.die.landing(cores, self.columns, blocks, w.shape[-1])
-        return _program(self, w, landing, cores, self.exact_cells)
+        leaks = self.receiver.shot_noise and self.modulator.leaks
+        return _program(self, w, scales, landing, Known(cores, self.exact_cells, leaks))
 
     def compact(self, programmed: Programmed) -> Programmed:
         """See `AbstractTile.compact`: levels that are not whole numbers stay floats."""
@@ -194,22 +220,12 @@ class AbstractIncoherentTile(AbstractTile):
     def matmul(self, x, programmed, key_data, engine="auto", row_offset=0):
         """See `AbstractTile.matmul`; `engine` is `"jax"` (the definition), `"numba"` (its fast twin) or `"auto"`."""
         shared = shared_disturbances(self.laser, self.adc, self.die, self.clock_hz / 2)
-        if self.encoding == "differential":
-            return jnp.asarray(
-                multiply(self._spread(x), programmed, self.readout, shared, key_data, row_offset, engine)
-            )
-        signs = jnp.stack([jnp.maximum(x, 0), jnp.maximum(-x, 0)], axis=-2)  # (..., m, 2, k)
-        both = signs.reshape(*x.shape[:-2], 2 * x.shape[-2], x.shape[-1])
-        read = jnp.asarray(
-            multiply(self._spread(both), programmed, self.readout, shared, key_data, 2 * row_offset, engine)
-        )
-        return read[..., 0::2, :] - read[..., 1::2, :]
+        inputs = self._to_both_diodes(x, programmed.levels.shape[-2]) if self.receiver.shot_noise else x
+        return self.encoding.multiply(inputs, programmed, self.readout, shared, key_data, row_offset, engine)
 
-    def _spread(self, x: Float[Array, "*b m k"]) -> Float[Array, "*b m kk"]:
-        """Inputs block by block in front of the rows of each diode."""
-        if not self.receiver.shot_noise:
-            return x
-        blocks = split_blocks(x, self.rows, axis=-1)  # (..., m, t, r)
+    def _to_both_diodes(self, x: Float[Array, "*b m k"], stored_rows: int) -> Float[Array, "*b m kk"]:
+        """Inputs block by block in front of the rows of each diode, which are half of those stored."""
+        blocks = split_blocks(jnp.asarray(x), stored_rows // 2, axis=-1)  # (..., m, t, r)
         return jnp.concatenate([blocks, blocks], axis=-1).reshape(*x.shape[:-1], -1)
 
     # The bill
@@ -220,8 +236,8 @@ class AbstractIncoherentTile(AbstractTile):
         Rows and columns of a tile that the matrix does not fill are dark and unread, but the tile's time is spent.
         """
         down, across = -(-k // self.rows), -(-n // self.columns)
-        symbols = self.passes * -(-m // self.vectors_at_once)
-        readings, converted = self.passes * m * n * down, self.passes * m * k * across
+        symbols = self.encoding.passes * -(-m // self.vectors_at_once)
+        readings, converted = self.encoding.passes * m * n * down, self.encoding.passes * m * k * across
         weight_bits, input_bits = (bits or PARTIAL_SUM_BITS for bits in (self.cell.bits, self.input_dac.bits))
         return EventCounts(
             macs=float(batch * m * k * n),
@@ -239,25 +255,30 @@ class AbstractIncoherentTile(AbstractTile):
         )
 
 
-@functools.partial(jax.jit, static_argnames=("cores", "exact"))
+@functools.partial(jax.jit, static_argnames="known")
 def _program(
-    tile: AbstractIncoherentTile, w: Float[Array, "*b k n"], columns: DieColumns, cores: int, exact: bool
+    tile: AbstractIncoherentTile,
+    w: Float[Array, "*b k n"],
+    scales: Float[Array, "*b t 1 n"] | None,
+    columns: DieColumns,
+    known: Known,
 ) -> Programmed:
-    """`program` on known physical columns, compiled as one piece: `exact` is known before its numbers are traced."""
+    """`program` on known physical columns, compiled as one piece."""
     blocks = split_blocks(w, tile.rows, axis=-2)  # (..., t, r, n)
-    scales = block_scales(blocks, axis=-2)  # (..., t, 1, n)
-    written = tile.write_cells(encode(blocks, scales, tile.cell.bits), cores, exact)
+    scales = block_scales(blocks, axis=-2) if scales is None else scales
     codes = full_scale_code(tile.cell.bits)
+    written = tile.write_cells(encode(blocks, scales, tile.cell.bits), known)
+    signal, light = (jax.lax.stop_gradient(values) / codes for values in (written.signal, written.light))
     return set_readout(
         _rows_of_diodes(tile, written),
         scales[..., 0, :] * written.correction,
-        tile.adc.full_scale(tile.rows, jax.lax.stop_gradient(written.signal) / codes),
+        tile.adc.full_scale(tile.rows, signal),
         float(full_scale_code(tile.input_dac.bits) * codes),
         tile.adc,
         tile.die,
         columns,
-        variance=tile.background_variance,
-        shot_variance=tile.shot_variance,
+        variance=tile.background_variance + (tile.leak_variance(light) if known.leaks else 0.0),
+        shot_variance=1.0 / tile.electrons_per_mac if tile.receiver.shot_noise else 0.0,
     )
 
 

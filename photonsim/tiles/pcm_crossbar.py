@@ -23,14 +23,15 @@ import jax
 from jax import numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from photonsim.converters import Adc, Dac, bits_in_words, full_scale_code, straight_through
-from photonsim.devices import Laser, Modulator, PcmCell, Receiver, WeightCell
+from photonsim.converters import Adc, Dac, full_scale_code, straight_through
+from photonsim.devices import AbstractModulator, Laser, PcmCell, Receiver, WeightCell
 from photonsim.errors import check_choice, check_count, check_number
 from photonsim.tiles.base import Disturbance
 from photonsim.tiles.die import Die
-from photonsim.tiles.incoherent import AbstractIncoherentTile, WrittenCells
+from photonsim.tiles.encodings import AbstractEncoding, Differential
+from photonsim.tiles.incoherent import AbstractIncoherentTile, Known, WrittenCells
 from photonsim.tiles.partial_sums import split_blocks
-from photonsim.tiles.readout import intensity_disturbance, is_on, reading_disturbances
+from photonsim.tiles.readout import is_on
 from photonsim.units import ratio_from_db
 
 WEIGHT_ENCODINGS = ("pair", "reference")
@@ -59,7 +60,7 @@ class PcmCrossbar(AbstractIncoherentTile):
     cell_contrast_db: float
     laser: Laser
     input_dac: Dac
-    modulator: Modulator
+    modulator: AbstractModulator
     cell: WeightCell
     receiver: Receiver
     adc: Adc
@@ -69,7 +70,7 @@ class PcmCrossbar(AbstractIncoherentTile):
     time_since_writing_s: float = 20.0
     drift_compensated: bool = eqx.field(static=True, default=False)
     die: Die = Die()
-    encoding: str = eqx.field(static=True, default="differential")
+    encoding: AbstractEncoding = Differential()
 
     def __check_init__(self):
         self.check_fields()
@@ -91,7 +92,7 @@ class PcmCrossbar(AbstractIncoherentTile):
     @property
     def cells_per_weight(self) -> int:
         """Cells that one weight is written into."""
-        return self.rails * (2 if self.paired else 1)
+        return self.encoding.rails * (2 if self.paired else 1)
 
     @property
     def darkest(self):
@@ -112,30 +113,25 @@ class PcmCrossbar(AbstractIncoherentTile):
     def lifetime_s(self, vectors: int):
         """Seconds until the cells are worn, where a tile is written anew for every `vectors` input vectors."""
         check_count("vectors", vectors)
-        symbols = self.passes * -(-vectors // self.vectors_at_once)
+        symbols = self.encoding.passes * -(-vectors // self.vectors_at_once)
         return self.pcm.endurance_writes * (symbols / self.clock_hz + self.cell.tile_write_time_s)
 
-    def disturbances(self) -> tuple[Disturbance, ...]:
-        """See `AbstractTile.disturbances`."""
+    def cell_disturbances(self) -> tuple[Disturbance, ...]:
+        """See `AbstractIncoherentTile.cell_disturbances`."""
         pcm, age = self.pcm, f"{self.time_since_writing_s:g} s after writing"
         drift = "compensated" if self.drift_compensated else "uncompensated"
-        inputs, *reading = reading_disturbances(self.input_dac, self.receiver, self.adc, self.die, self.photons_per_mac)
         return (
-            inputs,
-            Disturbance("weight levels", bits_in_words(self.cell.bits), {"cell.bits": "none"}),
             Disturbance("cell programming", f"scale {pcm.programming_scale:g}", {"pcm.programming_scale": 0.0}),
             Disturbance("cell drift", f"scale {pcm.drift_scale:g}, {age}, {drift}", {"pcm.drift_scale": 0.0}),
             Disturbance("cell read noise", f"scale {pcm.read_scale:g}, {age}", {"pcm.read_scale": 0.0}),
-            *reading,
-            intensity_disturbance(self.laser),
         )
 
-    def write_cells(self, codes: Float[Array, "*b t r n"], cores: int, exact: bool) -> WrittenCells:
+    def write_cells(self, codes: Float[Array, "*b t r n"], known: Known) -> WrittenCells:
         """Write conductances, let them age, and read what they have become."""
         largest = full_scale_code(self.cell.bits)
         weights = jnp.clip(jax.lax.stop_gradient(codes) / largest, -1.0, 1.0)
         wanted = jnp.maximum(jnp.stack([weights, -weights]), 0) if self.paired else ((1 + weights) / 2)[None]
-        if exact:
+        if known.exact:
             return WrittenCells(codes, self._light(wanted) * largest)
         writing, ageing, reading = jax.random.split(self._key_of(codes), 3)
         written = self.pcm.program(wanted, writing)

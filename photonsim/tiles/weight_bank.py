@@ -21,18 +21,18 @@ A weight w moves with its ring by `dw/dδ = −(8 / FWHM) H^(3/2) (1 − H)^(1/2
 
 import equinox as eqx
 import jax
-import numpy as np
 from jax import numpy as jnp
 from jaxtyping import Array, Float
 
-from photonsim.converters import Adc, Dac, bits_in_words, full_scale_code, straight_through
-from photonsim.devices import Laser, Microring, Modulator, Receiver, WeightCell
+from photonsim.converters import Adc, Dac, full_scale_code, straight_through
+from photonsim.devices import AbstractModulator, Laser, Microring, Receiver, WeightCell
 from photonsim.devices.microring import bank_drop, channel_capacity, detunings_against_crosstalk_m
 from photonsim.errors import PhotonsimError, check_number
 from photonsim.tiles.base import Disturbance
-from photonsim.tiles.die import Die
-from photonsim.tiles.incoherent import AbstractIncoherentTile, WrittenCells
-from photonsim.tiles.readout import intensity_disturbance, is_on, reading_disturbances
+from photonsim.tiles.die import Die, landing_places
+from photonsim.tiles.encodings import AbstractEncoding, Differential
+from photonsim.tiles.incoherent import AbstractIncoherentTile, Known, WrittenCells
+from photonsim.tiles.readout import is_on
 
 RING_KEY = 11  # of the die's seed: the lock errors of its rings
 CLOSEST = 1e-6  # that a share comes to 0 and 1: a code may exceed its scale's bfloat16 by 0.4 %
@@ -61,7 +61,7 @@ class WeightBank(AbstractIncoherentTile):
     channel_spacing_m: float
     laser: Laser
     input_dac: Dac
-    modulator: Modulator
+    modulator: AbstractModulator
     ring: Microring
     cell: WeightCell
     receiver: Receiver
@@ -73,7 +73,7 @@ class WeightBank(AbstractIncoherentTile):
     locking_gain: float = 1.0
     locking_sigma_m: float = 0.0
     die: Die = Die()
-    encoding: str = eqx.field(static=True, default="differential")
+    encoding: AbstractEncoding = Differential()
 
     def __check_init__(self):
         self.check_fields()
@@ -118,7 +118,7 @@ class WeightBank(AbstractIncoherentTile):
     @property
     def rings(self) -> int:
         """Rings of a tile."""
-        return self.rails * self.rows * self.columns
+        return self.cells_per_weight * self.rows * self.columns
 
     @property
     def ring_hold_power_w(self):
@@ -135,26 +135,21 @@ class WeightBank(AbstractIncoherentTile):
         """See `AbstractIncoherentTile.exact_cells`."""
         return not (self.crosstalk or is_on(self.temperature_offset_k) or is_on(self.locking_sigma_m))
 
-    def disturbances(self) -> tuple[Disturbance, ...]:
-        """See `AbstractTile.disturbances`."""
+    def cell_disturbances(self) -> tuple[Disturbance, ...]:
+        """See `AbstractIncoherentTile.cell_disturbances`."""
         spacing = f"channels {float(self.channel_spacing_m / self.ring.fwhm_m):.3g} widths apart"
         corrected = ", corrected" if self.corrects else ""
-        inputs, *reading = reading_disturbances(self.input_dac, self.receiver, self.adc, self.die, self.photons_per_mac)
         return (
-            inputs,
-            Disturbance("weight levels", bits_in_words(self.cell.bits), {"cell.bits": "none"}),
             Disturbance("ring crosstalk", f"{spacing}{corrected}", {"crosstalk": False}),
             Disturbance("ring temperature", f"{self.temperature_offset_k:g} K", {"temperature_offset_k": 0.0}),
             Disturbance("ring locking", f"± {self.locking_sigma_m * 1e12:g} pm", {"locking_sigma_m": 0.0}),
-            *reading,
-            intensity_disturbance(self.laser),
         )
 
-    def write_cells(self, codes: Float[Array, "*b t r n"], cores: int, exact: bool) -> WrittenCells:
+    def write_cells(self, codes: Float[Array, "*b t r n"], known: Known) -> WrittenCells:
         """Detune the rings, let resonances move, and see what the banks drop."""
         largest = full_scale_code(self.cell.bits)
-        light = largest / jnp.asarray(self.full_scale_share, codes.dtype)  # all of it, whatever the weight
-        if exact:
+        light = jnp.full_like(codes, largest) / self.full_scale_share  # all of it, whatever the weight
+        if known.exact:
             return WrittenCells(codes, light)
         wanted = jnp.clip((1.0 + codes / light) / 2, CLOSEST, 1.0 - CLOSEST)
         if self.corrects:
@@ -162,7 +157,7 @@ class WeightBank(AbstractIncoherentTile):
             detunings_m = detunings_against_crosstalk_m(self.ring, self.channel_spacing_m, target)
         else:
             detunings_m = self.ring.detuning_for_drop_m(wanted)
-        locks = self._lock_deviates(cores, codes.shape[-3], codes.shape[-1])
+        locks = self._lock_deviates(known.cores, codes.shape[-3], codes.shape[-1])
         moved_m = detunings_m + self.drift_m + self.locking_sigma_m * locks
         drop = bank_drop(self.ring, self.channel_spacing_m, moved_m) if self.crosstalk else self.ring.drop(moved_m)
         made = (2 * drop - 1) * light
@@ -172,6 +167,5 @@ class WeightBank(AbstractIncoherentTile):
         """Standard normal numbers of the rings that blocks land on; a ring has its own for as long as the die lives."""
         key = jax.random.fold_in(jax.random.key(self.die.seed), RING_KEY)
         deviates = jax.random.normal(key, (cores, self.rows, self.columns))
-        n = np.arange(width)
-        core = (np.arange(blocks)[:, None] * -(-width // self.columns) + n // self.columns) % cores
-        return jnp.swapaxes(deviates[core, :, n % self.columns], -1, -2)
+        core, column = landing_places(cores, self.columns, blocks, width)
+        return jnp.swapaxes(deviates[core, :, column], -1, -2)

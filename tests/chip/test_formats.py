@@ -1,0 +1,60 @@
+"""Operands in the number formats of a chip: rounded along the inner dimension before the tile has them."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+from jax import numpy as jnp
+
+from photonsim.chip import disturbances_on, load_chip, override, save_chip
+from photonsim.converters.formats import number_format
+from photonsim.errors import PhotonsimError
+from photonsim.evaluate.budget import error_budget
+
+IDEAL = load_chip("ideal")
+KEY = jax.random.key(0)
+
+
+def operands():
+    rng = np.random.default_rng(0)
+    return tuple(jnp.asarray(rng.normal(size=shape).astype(np.float32)) for shape in ((5, 70), (70, 9)))
+
+
+def product(chip, x, w):
+    return np.asarray(chip.matmul(x, chip.program(w), KEY, "jax"))
+
+
+@pytest.mark.parametrize("name", ["int8", "abfp4", "fp4_e2m1", "mxfp8_e4m3"])
+def test_an_ideal_chip_multiplies_the_rounded_operands(name):
+    """Blocks run along the inner dimension of both: rows of the inputs, columns of the weights."""
+    x, w = operands()
+    rounded = number_format(name)
+    inputs = product(dataclasses.replace(IDEAL, input_format=name), x, w)
+    np.testing.assert_allclose(inputs, np.asarray(rounded.quantize(x) @ w), atol=3e-5)
+    weights = product(dataclasses.replace(IDEAL, weight_format=name), x, w)
+    np.testing.assert_allclose(weights, np.asarray(x @ rounded.quantize(w.T).T), atol=3e-5)
+
+
+def test_a_format_is_a_setting_and_a_line_of_the_error_budget(tmp_path):
+    chip = override(IDEAL, {"input_format": "mxfp4", "weight_format": "mxfp4"})
+    save_chip(chip, tmp_path / "copy.toml")
+    assert load_chip(tmp_path / "copy.toml").input_format == "mxfp4"
+    assert [each.name for each in disturbances_on(chip)] == ["input format", "weight format"]
+    assert disturbances_on(IDEAL) == ()
+    effects = {effect.name: effect.relative_error for effect in error_budget(chip)}
+    alone = effects["input format"], effects["weight format"]
+    assert effects["all together"] == pytest.approx(np.hypot(*alone), rel=0.05)  # independent errors of about 13 %
+
+
+def test_gradients_pass_straight_through_a_format():
+    x, w = operands()
+    chip = dataclasses.replace(IDEAL, weight_format="int8")
+    gradient = jax.grad(lambda w: jnp.sum(chip.matmul(x, chip.program(w), KEY, "jax")))(w)
+    close = np.isclose(gradient, np.broadcast_to(np.asarray(x).sum(0)[:, None], w.shape), atol=1e-4)
+    assert close.sum() >= w.size - 1  # the largest may lie just beyond the largest code, where it is clipped
+
+
+def test_a_format_that_does_not_exist_is_refused():
+    with pytest.raises(PhotonsimError, match=r"Did you mean.*mxfp4"):
+        override(IDEAL, {"input_format": "mxfp"})
