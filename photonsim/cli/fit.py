@@ -10,7 +10,7 @@ from rich.console import Console
 
 from photonsim.chip import load_chip, save_chip
 from photonsim.errors import PhotonsimError
-from photonsim.evaluate.fit import fit_chip
+from photonsim.evaluate.fit import crossbar_of, fit_chip
 from photonsim.evaluate.measured_file import (
     INPUT_ARRAYS,
     WEIGHT_ARRAYS,
@@ -21,7 +21,6 @@ from photonsim.evaluate.measured_file import (
 )
 from photonsim.report import check_writable, write_json
 from photonsim.report.fit import fit_table, save_fit_figure
-from photonsim.tiles import Crossbar
 
 FIGURES = (".png", ".pdf", ".svg")
 
@@ -49,10 +48,7 @@ def fit(
         if path is not None:
             check_writable(path)
     base = load_chip(chip)
-    if not isinstance(base.tile, Crossbar):
-        raise PhotonsimError(f"--chip {chip} has no crossbar: a die cannot be fitted into it.")
-
-    measurement = read_measurement(measured, base.tile.columns)
+    measurement = read_measurement(measured, crossbar_of(base).columns)
     inputs_in = input_sweep or (measured if holds(measured, INPUT_ARRAYS) else None)
     weights_in = weight_sweep or (measured if holds(measured, WEIGHT_ARRAYS) else None)
     inputs = inputs_in and read_input_sweep(inputs_in)

@@ -3,17 +3,24 @@
 Pairs of expected and observed codes give the die: gain, offset, noise and common mode of the columns, and how far the
 output is from a line. A sweep of the inputs gives their transfer curve, a sweep of the weights that of the cells. None
 tells anything of power, bits or clock: those stay as the description it is fitted into has them.
+
+The pairs are how the chip multiplies; a sweep explains part of it. So what cells of a column have in common is not set
+again beside the columns' gains, and what cells and inputs scatter a product by comes off the noise, found by doing the
+experiment on the chip with them and without. Where that is more than the pairs have, the sweeps show a chip before its
+own corrections, and their figures are kept beside the settings, not in them.
 """
 
 import dataclasses
 import math
 from typing import Any
 
+import jax
 import numpy as np
 
 from photonsim.chip import Chip, Quoted, Source, override
+from photonsim.converters import full_scale_code
 from photonsim.errors import PhotonsimError
-from photonsim.evaluate.measurement import Measurement, kurtosis
+from photonsim.evaluate.measurement import Measurement, kurtosis, regenerate
 from photonsim.evaluate.transfer import (
     InputSweep,
     InputTransfer,
@@ -26,6 +33,7 @@ from photonsim.tiles import Crossbar
 
 ROUNDING_VARIANCE = 1 / 12  # of a code, part of every residual
 FEWEST_VECTORS, FEWEST_COLUMNS = 8, 2
+MOST_REGENERATED = 512  # vectors and columns of the experiment by which noise is shared out
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,12 +78,16 @@ class DieFit:
 
 @dataclasses.dataclass(frozen=True)
 class ChipFit:
-    """All that was fitted; `inputs` and `weights` are `None` where no sweep was given."""
+    """All that was fitted; `inputs` and `weights` are `None` where no sweep was given.
+
+    `sweeps_in_settings`: whether what they show is in the chip's settings too, see the module's header.
+    """
 
     die: DieFit
     full_scale_code: int
     inputs: InputTransfer | None = None
     weights: WeightTransfer | None = None
+    sweeps_in_settings: bool = False
 
     @property
     def enob(self) -> float:
@@ -84,7 +96,8 @@ class ChipFit:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready: every statistic, and the columns one by one."""
-        record = {"enob": self.enob, "full_scale_code": self.full_scale_code, "die": _plain(self.die)}
+        record: dict[str, Any] = {"enob": self.enob, "full_scale_code": self.full_scale_code, "die": _plain(self.die)}
+        record["sweeps_in_settings"] = self.sweeps_in_settings
         record["die"] |= {"gain_mean": self.die.gain_mean, "offset_mean": self.die.offset_mean}
         if self.inputs is not None:
             record["inputs"] = _plain(self.inputs) | {"inl_rms": self.inputs.inl_rms, "inl_max": self.inputs.inl_max}
@@ -126,9 +139,8 @@ def fit_chip(
     weight_sweep: WeightSweep | None = None,
 ) -> tuple[Chip, ChipFit]:
     """`chip` with the die of a measurement, `where` of which becomes the source of every fitted number."""
-    if not isinstance(chip.tile, Crossbar) or chip.tile.adc.bits is None:
-        raise PhotonsimError(f"{chip.name} has no crossbar with an ADC of known bits: a die cannot be fitted into it.")
-    full_scale = chip.tile.adc.full_scale_code
+    tile = crossbar_of(chip)
+    full_scale = tile.adc.full_scale_code
     die = fit_die(measurement)
     if np.abs(measurement.observed).max() > full_scale + 1:
         raise PhotonsimError(
@@ -143,11 +155,24 @@ def fit_chip(
     )
     source = f"fit to {where}"
     fitted = _settings(fit)
+    shown = _sweep_settings(fit, tile.input_dac.bits)
+    if shown:
+        noise_rms = _noise_beside(override(chip, fitted), shown, measurement)
+        if noise_rms is not None:
+            fitted |= shown | {"tile.adc.noise_rms": noise_rms}
+            fit = dataclasses.replace(fit, sweeps_in_settings=True)
     changed = override(chip, fitted)
     sources = dict(changed.sources) | {name: Source(source) for name in fitted}
     quoted = (*chip.quoted, *(Quoted(*figure, source=source) for figure in _figures(fit)))
     about = {"title": f"{chip.title}, {source}", "status": "measured"}
     return dataclasses.replace(changed, **about, sources=tuple(sources.items()), quoted=quoted), fit
+
+
+def crossbar_of(chip: Chip) -> Crossbar:
+    """The tile of a chip that a die can be fitted into; raises for any other."""
+    if not isinstance(chip.tile, Crossbar) or chip.tile.adc.bits is None:
+        raise PhotonsimError(f"{chip.name} has no crossbar with an ADC of known bits: a die cannot be fitted into it.")
+    return chip.tile
 
 
 def _settings(fit: ChipFit) -> dict[str, float]:
@@ -162,6 +187,38 @@ def _settings(fit: ChipFit) -> dict[str, float]:
         "tile.die.noise_spread": die.noise_log_spread,
         "tile.die.common_mode_rms": die.common_mode / full_scale,
     }
+
+
+def _sweep_settings(fit: ChipFit, input_bits: int | None) -> dict[str, float]:
+    """What the sweeps show as settings: unequal input steps, and what cells differ by within a column.
+
+    A converter of N steps whose widths spread by σ is bent by `σ √(N / 6)` in root mean square (`Nonlinearity`): σ is
+    chosen so that a random curve bends as much as the measured one, whose own shape is in the figures.
+    """
+    settings = {}
+    if fit.inputs is not None and input_bits is not None and input_bits > 1:
+        relative = fit.inputs.inl_rms / float(np.abs(fit.inputs.codes).max())
+        settings["tile.input_dnl_rms"] = relative * math.sqrt(3 * full_scale_code(input_bits))
+    if fit.weights is not None:
+        own = fit.weights.variation * math.sqrt(1 - fit.weights.column_share)
+        settings |= {"tile.cell_errors.gain_spread": own, "tile.cell_errors.dead_share": fit.weights.dead_share}
+    return settings
+
+
+def _noise_beside(chip: Chip, shown: dict[str, float], measurement: Measurement) -> float | None:
+    """The columns' own noise over full scale where the sweeps' settings scatter readings too; `None` if it is no more.
+
+    The same experiment on the chip with these settings and without: what the square of the median residual grows by.
+    """
+    vectors, columns = (min(size, MOST_REGENERATED) for size in measurement.expected.shape)
+    spread = float(np.sqrt(measurement.expected.var(0).mean()))
+    without, beside = (
+        float(np.median(regenerate(each, spread, vectors, columns, jax.random.key(0)).column_residual) ** 2)
+        for each in (chip, override(chip, shown))
+    )
+    adc = crossbar_of(chip).adc
+    left = adc.noise_rms**2 - (beside - without) / adc.full_scale_code**2
+    return math.sqrt(left) if left > 0 else None
 
 
 def _figures(fit: ChipFit) -> list[tuple[str, float, str, str]]:

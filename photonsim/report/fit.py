@@ -28,6 +28,8 @@ def fit_table(fit: ChipFit) -> Table:
         parts.append(_input_rows(fit.inputs))
     if fit.weights is not None:
         parts.append(_weight_rows(fit.weights))
+    if len(parts) > 1:
+        parts.append({"sweeps in the chip's settings": "yes" if fit.sweeps_in_settings else "no: more than pairs show"})
     for rows in parts:
         for name, value in rows.items():
             table.add_row(name, value)

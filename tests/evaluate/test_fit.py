@@ -10,19 +10,13 @@ from typer.testing import CliRunner
 from photonsim.chip import describe, load_chip, override
 from photonsim.cli.app import app
 from photonsim.errors import PhotonsimError
-from photonsim.evaluate.fit import fit_chip, fit_die
+from photonsim.evaluate.fit import crossbar_of, fit_chip, fit_die
 from photonsim.evaluate.measured_file import read_input_sweep, read_measurement, read_weight_sweep
 from photonsim.evaluate.measurement import Measurement, kurtosis, regenerate
 from photonsim.evaluate.transfer import InputSweep, WeightSweep, column_share, fit_inputs, fit_weights
-from photonsim.tiles import Crossbar
 
 ENVISE = load_chip("lightmatter-envise-2025")
 VECTORS, COLUMNS, TILE = 512, 512, 128
-
-
-def crossbar(chip) -> Crossbar:
-    assert isinstance(chip.tile, Crossbar)
-    return chip.tile
 
 
 @pytest.fixture(scope="module")
@@ -209,6 +203,42 @@ def test_the_command_writes_a_chip_a_figure_and_a_record(published, sweeps, tmp_
     assert record["weights"]["column_share"] == pytest.approx(fit_weights(weights).column_share)
 
 
+@pytest.fixture(scope="module")
+def mild(sweeps):
+    """Sweeps as the chip computes: inputs bent by 1 %, cells 10 % apart of which columns have nothing in common."""
+    rng = np.random.default_rng(8)
+    x, steps = sweeps[0].codes, sweeps[1].codes
+    curve = x + 0.02 * 511.5 * np.sin(np.pi * x / 511.5)
+    cells = 15 * (1 + 0.1 * rng.normal(size=(32, 128)))
+    return InputSweep(x, 0.4 * curve[:, None] + rng.normal(0, 0.5, (128, 16))), WeightSweep(
+        steps, cells * steps[:, None, None]
+    )
+
+
+def test_what_sweeps_explain_is_taken_off_the_noise(published, mild):
+    """The chip has the sweeps' errors and less noise, and its columns scatter as before: two draws of 512 columns."""
+    chip, fit = fit_chip(ENVISE, published, "a test", *mild)
+    tile = crossbar_of(chip)
+    assert fit.sweeps_in_settings
+    assert tile.cell_errors.gain_spread == pytest.approx(0.1, rel=4 / (2 * 4096) ** 0.5)
+    assert tile.input_dnl_rms == pytest.approx(fit.inputs.inl_rms / 511.5 * (3 * 511) ** 0.5)
+    assert tile.adc.noise_rms < fit.die.noise_median / 1023
+    again = regenerate(override(chip, {"die.seed": 9}), 8.08, VECTORS, COLUMNS, jax.random.key(2), seed=2)
+    tolerance = 2**0.5 * 4 * 1.25 * 0.28 / COLUMNS**0.5
+    assert np.median(again.column_residual) == pytest.approx(1.62, rel=tolerance)
+
+
+def test_sweeps_of_an_uncorrected_chip_stay_out_of_its_settings(published, mild):
+    """Cells half as far apart again as they are large scatter products by 3.4 codes, more than the pairs' 1.62."""
+    steps = mild[1].codes
+    cells = 15 * (1 + 0.5 * np.random.default_rng(9).normal(size=(32, 128)))
+    wild = WeightSweep(steps, cells * steps[:, None, None])
+    chip, fit = fit_chip(ENVISE, published, "a test", weight_sweep=wild)
+    assert not fit.sweeps_in_settings
+    assert crossbar_of(chip).cell_errors.are_off
+    assert crossbar_of(chip).adc.noise_rms == pytest.approx(fit.die.noise_median / 1023)
+
+
 def write_csv(path, **columns):
     lines = zip(*[np.ravel(each).tolist() for each in columns.values()], strict=True)
     text = "\n".join(",".join(f"{value:.17g}" for value in line) for line in lines)
@@ -254,6 +284,11 @@ def test_sweeps_as_csv_are_those_of_the_arrays(tmp_path):
 def test_a_measurement_that_tells_nothing_is_refused(expected, message):
     with pytest.raises(PhotonsimError, match=message):
         fit_die(Measurement(expected, expected, 3))
+
+
+def test_a_chip_without_a_crossbar_has_no_columns_to_fit():
+    with pytest.raises(PhotonsimError, match="has no crossbar with an ADC of known bits"):
+        fit_chip(load_chip("lightening-transformer-b-4bit"), Measurement(np.zeros((9, 2)), np.zeros((9, 2))), "a test")
 
 
 def test_volts_are_not_codes():
