@@ -53,7 +53,7 @@ class CellErrors(eqx.Module):
 
     def column_gain(self, seed, cores: int, columns: int, references: bool = False) -> Float[Array, "c n"]:
         """`1 + c` of every physical column."""
-        spread = self.gain_spread * jnp.sqrt(jnp.asarray(self.column_share, jnp.float32))
+        spread = self.gain_spread * _root(self.column_share)
         return 1.0 + spread * jax.random.normal(_keys(seed, references)[0], (cores, columns), jnp.float32)
 
     def hold(
@@ -62,13 +62,19 @@ class CellErrors(eqx.Module):
         """The levels that the cells really have; `full` is that of an open cell."""
         blocks, rows, width = levels.shape[-3:]
         _, gain_key, fate_key = _keys(seed, references)
-        own = self.gain_spread * jnp.sqrt(jnp.asarray(1.0 - self.column_share, jnp.float32))
+        own = self.gain_spread * _root(1.0 - self.column_share)
         gain = 1.0 + own * jax.random.normal(gain_key, (cores, rows, columns), jnp.float32)
         fate = jax.random.uniform(fate_key, (cores, rows, columns), jnp.float32)
         core, column = landing_places(cores, columns, blocks, width)
         gain, fate = (values[core, :, column].swapaxes(-1, -2) for values in (gain, fate))  # (t, r, n)
         held = jnp.where(fate < self.dead_share, 0.0, levels * gain)
         return jnp.where(fate > 1.0 - self.stuck_share, full * gain, held)
+
+
+def _root(share) -> Float[Array, ""]:
+    """√share, whose gradient at 0 is taken as 0: that of the root is infinite."""
+    share = jnp.asarray(share, jnp.float32)
+    return jnp.where(share > 0, jnp.sqrt(jnp.where(share > 0, share, 1.0)), 0.0)
 
 
 def _keys(seed, references: bool):
