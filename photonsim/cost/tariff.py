@@ -9,6 +9,7 @@ A line names its price by its path in the chip's description, and the unit of a 
 another kind registers its own `tile_lines` and `tile_powers`.
 """
 
+import dataclasses
 from functools import singledispatch
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -62,6 +63,7 @@ DERIVED = {  # a price and the settings it follows from
     "tile.phase_shifter.mean_hold_power_w": ("tile.phase_shifter.pi_power_w",),
     "tile.ring_hold_power_w": ("tile.ring.tuning_m_per_w", "tile.resonance_offset_m", "tile.cell.hold_power_w"),
 }
+DRIVE_SETTINGS = ("capacitance_f", "half_wave_voltage_v", "swing_v", "activity")  # `½ α C V²`
 DEFAULTS = {  # where the defaults of `photonsim.chip.electronics` are from
     "memory.sram_capacity_bits": Source("no figure given; 32 MB, a usual size on an accelerator", True, 0, 4e9),
     "memory.sram_bandwidth_bits_per_s": Source("no figure given; as wide as the arrays need", True),
@@ -146,11 +148,12 @@ def _(tile: Crossbar | WeightBank | PcmCrossbar, events: EventCounts) -> list[Li
 
 @tile_powers.register
 def _(tile: Crossbar) -> list[Power]:
+    columns = tile.columns + tile.encoding.references
     return [
         Power(LASER, LASER_WALL_PLUG, "light", "tile.laser.wall_power_w", 1),
         Power(MODULATION, OPTICAL_CORE, "modulator bias", "tile.modulator.static_power_w", tile.rows),
-        Power(WEIGHTS, OPTICAL_CORE, "cells held", "tile.cell.hold_power_w", tile.rows * tile.columns),
-        _receiver_bias(tile.columns),
+        Power(WEIGHTS, OPTICAL_CORE, "cells held", "tile.cell.hold_power_w", tile.rows * columns),
+        _receiver_bias(columns),
     ]
 
 
@@ -248,6 +251,15 @@ def _of_inner(price_name: str) -> str:
     return price_name.replace("tile.", "tile.inner.", 1)
 
 
+def _drive_settings(price_name: str, owner: Any) -> tuple[str, ...]:
+    """The settings of a modulator whose energy follows from its drive; none for any other price."""
+    path, _, price = price_name.rpartition(".")
+    if price != "energy_j" or not path.endswith("modulator"):
+        return ()
+    known = {field.name for field in dataclasses.fields(attrgetter(path)(owner))}
+    return tuple(f"{path}.{name}" for name in DRIVE_SETTINGS if name in known)
+
+
 def _settings_behind(price_name: str) -> tuple[str, ...]:
     """The settings that a price follows from, of an inner tile too."""
     if not price_name.startswith("tile.inner."):
@@ -324,6 +336,6 @@ def charge(line: Line, owner: Any, sources: tuple[tuple[str, Source], ...], limi
     check_number(line.price_name, price, at_least=0.0)
     unit = next(unit for ending, unit in UNITS.items() if line.price_name.endswith(ending))
     known = dict(sources)
-    settings = (*_settings_behind(line.price_name), *limits)
+    settings = (*(_drive_settings(line.price_name, owner) or _settings_behind(line.price_name)), *limits)
     named = tuple((name, known.get(name, DEFAULTS.get(name, UNSOURCED))) for name in settings)
     return Charge(line.component, line.boundary, line.what, unit, named, line.times, line.share * price)

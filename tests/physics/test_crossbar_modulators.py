@@ -102,6 +102,8 @@ def test_insertion_loss_and_drive_energy_are_on_the_bill(modulator):
     bill = price(chip, chip.events(1, 10, ROWS, COLUMNS), 1e-6)
     modulated = next(charge for charge in bill.charges if charge.what == "symbols modulated")
     assert modulated.count * modulated.price == pytest.approx(10 * ROWS * float(device.energy_j))
+    drive = {"mach-zehnder": 3, "electro-absorption": 3, "metasurface": 3, "linear": 1}[modulator["kind"]]
+    assert len(modulated.sources) == drive  # C, V and the activity, or the energy itself
 
 
 @pytest.mark.parametrize("modulator", [MACH_ZEHNDER, ABSORBER, PIXEL], ids=lambda m: m["kind"])
