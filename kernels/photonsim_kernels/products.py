@@ -115,8 +115,9 @@ def _byte_pairs(context, builder, a, b):
     return builder.add(*[builder.shuffle_vector(products, products, pick) for pick in picks])
 
 
-def _emit_byte_rows(context, builder, q, stride, panel, steps, totals, totals_stride, out, first, count):
+def _emit_byte_rows(context, builder, arguments, first, count):
     """The byte product of rows `first` to `first + count`."""
+    q, stride, panel, steps, totals, totals_stride, out = arguments
     rows = [simd.LONG(m) for m in range(first, first + count)]
     ones = ir.Constant(simd.PAIRS, [1] * 2 * simd.LANES)
 
@@ -150,7 +151,7 @@ def _byte_product(rows):
     def multiply(typing_context, q, stride, panel, steps, totals, totals_stride, out):
         def codegen(context, builder, signature, arguments):
             for first in range(0, rows, 3):
-                _emit_byte_rows(context, builder, *arguments, first, min(3, rows - first))
+                _emit_byte_rows(context, builder, arguments, first, min(3, rows - first))
             return context.get_dummy_value()
 
         return types.void(*[types.intp] * 7), codegen

@@ -1,5 +1,7 @@
 """The engines that answer a product: the definition in JAX, and its fast twin in Numba."""
 
+from typing import Any
+
 import jax
 import numpy as np
 
@@ -13,7 +15,7 @@ ENGINES = ("auto", "jax", "numba")
 matmul_by_definition = jax.jit(batched_analog_matmul)
 
 
-def multiply(x, programmed, readout, shared, key_data, row_offset, engine: str):
+def multiply(x, programmed, readout, shared, key_data, row_offset, engine: str) -> Any:
     """`batched_analog_matmul` by `"jax"` (the definition), `"numba"` (its fast twin) or `"auto"`, the faster.
 
     Where all operands are NumPy arrays, the fast twin gets them without XLA, which would compile for each new shape.

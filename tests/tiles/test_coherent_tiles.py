@@ -92,7 +92,7 @@ def test_a_pass_has_a_price_and_a_time(tile):
 @pytest.mark.parametrize("tile", [DYNAMIC, HOMODYNE], ids=["DynamicCrossbar", "Homodyne"])
 def test_a_tile_without_a_kernel_says_so(tile):
     x, w = operands()
-    chip = on_chip(tile)
+    chip = on_chip(dataclasses.replace(tile, phase_sigma_rad=0.1))
     with pytest.raises(PhotonsimError, match=r'has no Numba kernel.*engine="jax"'):
         chip.matmul(jnp.asarray(x), chip.program(jnp.asarray(w)), jax.random.key(0), "numba")
 
