@@ -1,6 +1,7 @@
 """Every chip that ships multiplies, prices what it did, and says where its numbers are from."""
 
 import itertools
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -14,6 +15,13 @@ from photonsim.tiles import Crossbar
 CHIPS = [name for name in preset_names() if name != "ideal"]
 LARGE_MESHES = ("adept-2023", "lightmatter-mars-2020", "taichi-2024")  # some 10 s each to compile a matrix into
 MULTIPLIED = [pytest.param(name, marks=pytest.mark.slow) if name in LARGE_MESHES else name for name in CHIPS]
+
+
+def test_the_page_of_chips_has_each_of_them_and_its_remark():
+    page = (Path(__file__).parents[2] / "docs/chips.md").read_text("utf-8")
+    for name in CHIPS:
+        assert page.count(f"| `{name}` |") == 2, f"{name}: run benchmarks/chips.py"
+        assert f"**{load_chip(name).title}** (`{name}`)." in page
 
 
 @pytest.mark.parametrize("name", MULTIPLIED)
