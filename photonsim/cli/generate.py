@@ -10,7 +10,6 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from photonsim.chip import Chip
 from photonsim.cli.options import (
     DEFAULT_CHIP,
     Engine,
@@ -22,12 +21,14 @@ from photonsim.cli.options import (
     chosen_rules,
     plain_console,
 )
-from photonsim.evaluate.generation import Watch
+from photonsim.errors import check_count
+from photonsim.evaluate.generation import Photonic, Watch
 from photonsim.evaluate.generation import generate as answer
-from photonsim.models import Model, load
-from photonsim.models.generation import Sampler, Token
+from photonsim.evaluate.samples import sample_answers
+from photonsim.models import load
+from photonsim.models.generation import Sampler, Token, check_prompt
 from photonsim.report import check_writable, write_json
-from photonsim.report.generation import answers_table, generation_tables
+from photonsim.report.generation import answers_table, generation_tables, samples_tables
 
 
 def generate(
@@ -42,9 +43,11 @@ def generate(
     rule: Rules = None,
     policy: Policy = None,
     engine: Engine = "auto",
+    samples: Annotated[int, typer.Option(help="Answers of the chip, each with noise and draws of its own.")] = 1,
     json: Annotated[Path | None, typer.Option(help="Write the complete record here.")] = None,
 ) -> None:
     """Go on from a prompt, digitally and on a chip side by side: where the answers part, what each costs."""
+    check_count("samples", samples)
     if json is not None:
         check_writable(json)
     described, rules = chosen_chip(chip, settings), chosen_rules(rule, policy)
@@ -53,17 +56,26 @@ def generate(
     console = plain_console()
     with console.status(f"loading {model}"):
         loaded = load(model)
-    with _side_by_side(loaded, described, prompt, console) as show:
-        result = answer(loaded, described, prompt, tokens, sampler, rules, seed, engine, watch=show)
+    check_prompt(loaded, prompt, tokens)
+    with console.status(f"programming {described.name}"):
+        photonic = Photonic(loaded, described, rules, engine)
+    with _side_by_side(photonic, prompt, console) as show:
+        result = answer(photonic, prompt, tokens, sampler, seed, watch=show)
     console.print(generation_tables(result))
+    record = result.as_dict()
+    if samples > 1:
+        several = sample_answers(photonic, prompt, samples, tokens, sampler, seed)
+        console.print(samples_tables(several, len(result.prompt_tokens)))
+        record["samples"] = several.as_dict()
     if json is not None:
-        write_json(result.as_dict(), json)
+        write_json(record, json)
         console.print(f"wrote {json}")
 
 
 @contextlib.contextmanager
-def _side_by_side(model: Model, chip: Chip, prompt: str, console: Console) -> Iterator[Watch]:
+def _side_by_side(photonic: Photonic, prompt: str, console: Console) -> Iterator[Watch]:
     """Shows the two answers as they grow; where the output is no terminal, once, when they are complete."""
+    model, chip = photonic.model, photonic.chip
     heading = Text.assemble((f"{model.name} on {chip.title}", "bold"), f"\n\n{prompt}\n")
     live = Live(console=console, auto_refresh=False, vertical_overflow="visible")
 

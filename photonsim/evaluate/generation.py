@@ -18,7 +18,7 @@ from jax import numpy as jnp
 from jaxtyping import PRNGKeyArray
 
 from photonsim.chip import Chip, describe
-from photonsim.cost import ForwardPass, baselines
+from photonsim.cost import AbstractBaseline, ForwardPass, baselines
 from photonsim.cost.baselines import RUN_BASELINES
 from photonsim.evaluate.bill import decoder_shape, pass_bill, pass_workload
 from photonsim.evaluate.run import versions
@@ -119,7 +119,10 @@ def first_difference(one: Sequence[int], other: Sequence[int]) -> int | None:
 
 
 class Photonic:
-    """A model of the Llama family on a chip, ready to generate: programmed once, priced pass by pass."""
+    """A model of the Llama family on a chip, ready to generate: programmed once, priced pass by pass.
+
+    `digital`: its decoder without the chip. Compiled steps are kept, so ask one `Photonic` as often as needed.
+    """
 
     def __init__(self, model: Model, chip: Chip, rules: Sequence[Rule] = (), engine: str = "auto"):
         self.model = model
@@ -128,15 +131,20 @@ class Photonic:
         self.simulation = cached_simulation(model, chip, rules, engine)
         shape = self._shapes(1, 1, 2)
         check_rules(rules, [row.site for row in self.simulation.coverage(*shape).rows])
-        self.weights = (self.simulation.program(*shape), model.params)
+        weights = (self.simulation.program(*shape), model.params)
+        self._decoder = Decoder(self.config, self._forward, weights, sample_key(0, 0))
+        self.digital = Decoder(self.config, self._digital_forward, model.params, sample_key(0, 0))
 
     def decoder(self, seed: int, sample: int = 0) -> Decoder:
         """The decoder whose noise is that of a sample of a seed."""
-        return Decoder(self.config, self._forward, self.weights, sample_key(seed, sample))
+        return self._decoder.with_key(sample_key(seed, sample))
 
     def _forward(self, weights, key, tokens, cache):
         tiles, params = weights
         return self.simulation.run(tiles, params, tokens, cache, seed=Stream(key, cache.length))
+
+    def _digital_forward(self, params, key, tokens, cache):
+        return llama_cached(params, tokens, cache, self.config, only_last=True)
 
     def coverage(self, length: int) -> Coverage:
         """Where the products of a prefill of `length` tokens run."""
@@ -144,14 +152,25 @@ class Photonic:
 
     def expenses(self, prompt: int, tokens: int, sequences: int = 1) -> tuple[Expense, ...]:
         """What `tokens` new tokens after a prompt of so many cost, for `sequences` at once: chip, digital hardware."""
-        passes = [(self._rows(sequences, prompt, prompt), ForwardPass(sequences, prompt))]
-        passes += self._steps(sequences, prompt, tokens)
+        passes = self._passes(sequences, prompt, tokens)
         shape, known = decoder_shape(self.model), baselines()
         ours = [Phase(1, *_price_on_chip(self.chip, rows, shape, forward)) for rows, forward in passes]
         chip = Expense(self.chip.name, self.chip.title, self.chip.status, ours[0], _added(ours[1:]))
         workloads = [pass_workload(rows, shape, forward) for rows, forward in passes]
         theirs = (self._elsewhere(name, known[name], workloads) for name in RUN_BASELINES)
         return (chip, *theirs)
+
+    def pass_joules(self, prompt: int, tokens: int, hardware: AbstractBaseline) -> tuple[list[float], list[float]]:
+        """Energy of the prefill and of every step, on the chip and on digital hardware."""
+        passes, shape = self._passes(1, prompt, tokens), decoder_shape(self.model)
+        ours = [_price_on_chip(self.chip, rows, shape, forward)[0] for rows, forward in passes]
+        works = (pass_workload(rows, shape, forward) for rows, forward in passes)
+        return ours, [float(hardware.energy(self.chip, work).total_j) for work in works]
+
+    def _passes(self, sequences: int, prompt: int, tokens: int) -> list[tuple[list[Placement], ForwardPass]]:
+        """Products of the prefill and of every step."""
+        prefill = (self._rows(sequences, prompt, prompt), ForwardPass(sequences, prompt))
+        return [prefill, *self._steps(sequences, prompt, tokens)]
 
     def _elsewhere(self, name: str, hardware: Any, workloads: Sequence[Any]) -> Expense:
         phases = [
@@ -189,39 +208,25 @@ def cached_simulation(model: Model, chip: Chip, rules: Sequence[Rule] = (), engi
     return simulate(step, chip, rules, engine=engine)
 
 
-def digital_decoder(model: Model) -> Decoder:
-    """The same model without a chip."""
-
-    config = llama_config(model)
-
-    def forward(params, key, tokens, cache):
-        return llama_cached(params, tokens, cache, config, only_last=True)
-
-    return Decoder(config, forward, model.params, jax.random.key(0))
-
-
 def sample_key(seed: int, sample: int) -> PRNGKeyArray:
     """Noise key of one of several samples of a seed."""
     return jax.random.fold_in(jax.random.key(seed), sample)
 
 
 def generate(
-    model: Model,
-    chip: Chip,
+    photonic: Photonic,
     prompt: str,
     tokens: int = 64,
     sampler: Sampler | None = None,
-    rules: Sequence[Rule] = (),
     seed: int = 0,
-    engine: str = "auto",
     watch: Watch = lambda digital, on_chip: None,
 ) -> Generation:
     """Go on from a prompt, digitally and on the chip, in step; `watch` is shown both answers after every token."""
+    model = photonic.model
     ids = check_prompt(model, prompt, tokens)
     sampler, stop = sampler or Sampler(seed=seed), stop_tokens(model)
-    photonic = Photonic(model, chip, rules, engine)
     sides: list[list[Token]] = [[], []]
-    decoders = (digital_decoder(model), photonic.decoder(seed))
+    decoders = (photonic.digital, photonic.decoder(seed))
     running = [(side, each.stream(ids, tokens, sampler, stop)) for side, each in zip(sides, decoders, strict=True)]
     while running:
         running = [(side, stream) for side, stream in running if _took(side, stream)]
@@ -229,7 +234,7 @@ def generate(
     digital, on_chip = (answer_of(model, side) for side in sides)
     return Generation(
         model=model,
-        chip=chip,
+        chip=photonic.chip,
         prompt=prompt,
         prompt_tokens=tuple(ids),
         sampler=sampler,

@@ -55,14 +55,13 @@ class Sampler:
         """The token that follows `position`."""
         if self.temperature == 0:
             return jnp.argmax(logits)
-        kept = nucleus(logits / self.temperature, self.top_p)
+        warm = logits / self.temperature
+        kept = warm if self.top_p == 1 else nucleus(warm, self.top_p)
         return jnp.argmax(kept + jax.random.gumbel(jax.random.fold_in(key, position), logits.shape))
 
 
 def nucleus(logits: Float[Array, " vocab"], top_p: float) -> Float[Array, " vocab"]:
     """The logits with those outside the nucleus at -∞; the most likely token is always in it."""
-    if top_p == 1:
-        return logits
     order = jnp.argsort(-logits)
     shares = jax.nn.softmax(logits)[order]
     inside = jnp.cumsum(shares) - shares < top_p  # what comes before the token does not fill the nucleus yet

@@ -7,8 +7,9 @@ from rich.table import Table
 from rich.text import Text
 
 from photonsim.evaluate.generation import Expense, Generation, first_difference
+from photonsim.evaluate.samples import Samples
 from photonsim.report.layout import plain_table
-from photonsim.report.quantities import si
+from photonsim.report.quantities import si, significant
 
 Decode = Callable[[Sequence[int]], str]
 
@@ -37,6 +38,22 @@ def generation_tables(generation: Generation) -> RenderableType:
     return Group(Text(), notes, Text(), expenses_table(generation.expenses, count))
 
 
+def samples_tables(samples: Samples, prompt: int) -> RenderableType:
+    """The different answers of several, how often each was given and how likely the chip found it, and their cost."""
+    count = len(samples.answers)
+    table = plain_table("Samples", f"{count} answers of the chip, those that are the same in one row")
+    table.add_column("answer", ratio=1, overflow="fold")
+    for header in ("votes", "log-likelihood\nper token", ""):
+        table.add_column(header, justify="right")
+    for text, votes in samples.votes.items():
+        likelihood = max(each.mean_log_likelihood for each in samples.answers if each.text == text)
+        marks = [
+            name for name, answer in (("majority", samples.majority), ("best", samples.best)) if answer.text == text
+        ]
+        table.add_row(Text(text), str(votes), significant(likelihood), ", ".join(marks), style="bold" if marks else "")
+    return Group(Text(), table, Text(), expenses_table(samples.expenses, prompt, f"all {count} as one batch"))
+
+
 def _parting(generation: Generation) -> str:
     at, count = generation.differs_at, len(generation.digital.tokens)
     if at is None:
@@ -53,10 +70,11 @@ def _coverage(generation: Generation) -> str:
     return f"{line}; digital: {'; '.join(reasons)}." if reasons else f"{line}."
 
 
-def expenses_table(expenses: Sequence[Expense], prompt: int) -> Table:
+def expenses_table(expenses: Sequence[Expense], prompt: int, remark: str = "") -> Table:
     """Energy and time on each hardware: the prefill, one decoding step, and all together."""
     steps = expenses[0].decode.passes
-    table = plain_table("Cost", f"prefill of {prompt} tokens, then {steps} steps of one")
+    caption = f"prefill of {prompt} tokens, then {steps} steps of one{f'; {remark}' if remark else ''}"
+    table = plain_table("Cost", caption)
     table.add_column("hardware", overflow="fold")
     for header in ("prefill\nenergy", "\ntime", "step\nenergy", "\ntime", "total\nenergy", "\ntime"):
         table.add_column(header, justify="right", no_wrap=True)

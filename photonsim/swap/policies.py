@@ -18,6 +18,7 @@ HEAD = (
     r"re:(.*\.)?(lm_head|head|embed_out|output_projection|proj_out|classifier|score|predictions\.decoder|decoder"
     r"|embed_tokens|wte|word_embeddings|token_embeddings|shared)(\.weight)?"
 )
+OUTSIDE = r"re:(?!(.*\.)?\d+([.:#]|$)).*"  # names without a number among their parts
 HEAD_KEPT = "the head, kept digital by policy"
 EDGE_KEPT = "in the first or last layer or outside the layers, kept digital by policy"
 
@@ -45,7 +46,7 @@ POLICIES = {
         (
             *ROUTER_RULES,
             Rule("*", DIGITAL, layers=(0, -1), reason=EDGE_KEPT),
-            Rule(r"re:(?!(.*\.)?\d+([.:#]|$)).*", DIGITAL, reason=EDGE_KEPT, optional=True),
+            Rule(OUTSIDE, DIGITAL, reason=EDGE_KEPT, optional=True),
         ),
     ),
     "outliers-digital": Policy(
