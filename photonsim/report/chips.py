@@ -146,7 +146,7 @@ def chip_tables(chip: Chip) -> RenderableType:
     sources = dict(chip.sources)
     settings = plain_table(chip.title, f"{chip.name}, {chip.status}; ? marks a number that is assumed, with its range")
     settings.add_column("setting", no_wrap=True)
-    settings.add_column("value", overflow="fold", max_width=11)
+    settings.add_column("value", overflow="fold", max_width=12)
     settings.add_column("source", overflow="fold")
     for path, value in _flat(describe(chip)):
         source = sources.get(path)
@@ -173,11 +173,13 @@ def _flat(table: dict, prefix: str = ""):
     for key, value in table.items():
         if isinstance(value, dict) and key != "sources":
             yield from _flat(value, f"{prefix}{key}.")
-        elif key not in ("sources", "quoted", "name", "title", "status", "kind"):
+        elif key not in ("sources", "quoted", "name", "title", "status"):
             yield f"{prefix}{key}", value
 
 
 def _value(value: object) -> str:
+    if isinstance(value, list):  # one number for each core and column
+        return f"{len(value)} × {len(value[0])}"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
