@@ -1,3 +1,3 @@
-"""The command line: `photonsim run | chips | reproduce | fit | doctor`."""
+"""The command line: `photonsim run | generate | coverage | chips | reproduce | fit | doctor`."""
 
 from photonsim.cli.app import main as main
