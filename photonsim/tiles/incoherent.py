@@ -17,7 +17,7 @@ no approximation, and every engine runs it.
 
 import abc
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -217,7 +217,7 @@ class AbstractIncoherentTile(AbstractTile):
         whole = self.exact_cells and not self.receiver.shot_noise
         return programmed.compact(self.cell.bits) if whole else programmed
 
-    def matmul(self, x, programmed, key_data, engine="auto", row_offset=0):
+    def matmul(self, x, programmed, key_data, engine="auto", row_offset=0) -> Any:
         """See `AbstractTile.matmul`; `engine` is `"jax"` (the definition), `"numba"` (its fast twin) or `"auto"`."""
         shared = shared_disturbances(self.laser, self.adc, self.die, self.clock_hz / 2)
         inputs = self._to_both_diodes(x, programmed.levels.shape[-2]) if self.receiver.shot_noise else x

@@ -88,8 +88,8 @@ class Residue(AbstractTile):
         check_number("tile.laser.power_w", self.laser.power_w, above=0.0)
         for name in ("insertion_loss_db", "phase_sigma_rad"):
             check_number(f"tile.{name}", getattr(self, name), at_least=0.0)
-        if None not in (bits := (self.input_dac.bits, self.cell.bits)):
-            self.numbers.check_fits(bits[0], bits[1], self.rows)
+        if self.input_dac.bits is not None and self.cell.bits is not None:
+            self.numbers.check_fits(self.input_dac.bits, self.cell.bits, self.rows)
         amplified = isinstance(self.adc.gain, int | float) and self.adc.gain != 1.0
         if self.adc.range_policy != "gain" or amplified:
             raise PhotonsimError(
@@ -113,8 +113,10 @@ class Residue(AbstractTile):
     def largest_codes(self) -> tuple[int, int]:
         """Largest codes of an input and a weight; of unrounded ones, those whose longest sum still fits."""
         widest = int((self.numbers.largest / self.rows) ** 0.5)
-        input_bits, weight_bits = self.input_dac.bits, self.cell.bits
-        return tuple(widest if bits is None else full_scale_code(bits) for bits in (input_bits, weight_bits))
+        input_code, weight_code = (
+            widest if bits is None else full_scale_code(bits) for bits in (self.input_dac.bits, self.cell.bits)
+        )
+        return input_code, weight_code
 
     @property
     def reading_power_w(self):
@@ -248,7 +250,8 @@ def _over_batch(tile: Residue, x, programmed: ResidueProgrammed, key_data, row_o
         return residue_matmul(tile, x, programmed, key_data, row_offset, noisy)
 
     def one(operands):
-        return residue_matmul(tile, *operands, row_offset, noisy)
+        x, programmed, key_data = operands
+        return residue_matmul(tile, x, programmed, key_data, row_offset, noisy)
 
     return jax.lax.map(one, (x, programmed, key_data))
 
@@ -298,7 +301,8 @@ def _misread(tile: Residue, exact: Float[Array, "m n"], modulus: int, draws, row
     angle = jnp.mod(exact, modulus) * turn
     lies, quadratures = angle, jnp.zeros((2, *exact.shape), exact.dtype)
     if noisy:
-        deviates = [gaussian_deviates(words, *exact.shape, row_offset) for words in draws]
+        rows, columns = exact.shape
+        deviates = [gaussian_deviates(words, rows, columns, row_offset) for words in draws]
         lies = angle + tile.phase_sigma_rad * tile.rows**0.5 * deviates[2]
         quadratures = jnp.sqrt(tile.quadrature_variance) * jnp.stack(deviates[:2])
     full = full_scale_code(tile.adc.bits)

@@ -18,6 +18,7 @@ the product is exact. With fewer bits, every pass loses what its converter loses
 
 import dataclasses
 import functools
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax
@@ -49,6 +50,10 @@ class Sliced(AbstractTile):
     input_bits: int = eqx.field(static=True)
     weight_bits: int = eqx.field(static=True)
 
+    if TYPE_CHECKING:  # sizes and clock are the inner tile's: properties, which type checkers take for arguments
+
+        def __init__(self, inner: AbstractTile, input_bits: int, weight_bits: int): ...
+
     def __check_init__(self):
         check_bits("tile.input_bits", self.input_bits)
         check_bits("tile.weight_bits", self.weight_bits)
@@ -63,17 +68,17 @@ class Sliced(AbstractTile):
                 raise PhotonsimError(f"tile.inner.{name}.bits = {bits!r}: digits have a sign and at least one bit.")
 
     @property
-    def rows(self) -> int:
+    def rows(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Of the inner tile."""
         return self.inner.rows
 
     @property
-    def columns(self) -> int:
+    def columns(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Of the inner tile."""
         return self.inner.columns
 
     @property
-    def clock_hz(self):
+    def clock_hz(self):  # pyright: ignore[reportIncompatibleVariableOverride]
         """Of the inner tile."""
         return self.inner.clock_hz
 
@@ -144,7 +149,7 @@ class Sliced(AbstractTile):
         """See `AbstractTile.compact`."""
         return self.inner.compact(programmed)
 
-    def matmul(self, x, programmed, key_data, engine="auto", row_offset=0):
+    def matmul(self, x, programmed, key_data, engine="auto", row_offset=0) -> Any:
         """See `AbstractTile.matmul`: a pass of the inner tile for each digit of the inputs, with a key of its own."""
         input_digits, weight_digits = self.digits
         total = 0.0

@@ -42,7 +42,7 @@ def test_a_format_is_a_setting_and_a_line_of_the_error_budget(tmp_path):
     assert load_chip(tmp_path / "copy.toml").input_format == "mxfp4"
     assert [each.name for each in disturbances_on(chip)] == ["input format", "weight format"]
     assert disturbances_on(IDEAL) == ()
-    effects = {effect.name: effect.relative_error for effect in error_budget(chip)}
+    effects = {effect.name: effect.relative_error or 0.0 for effect in error_budget(chip)}
     alone = effects["input format"], effects["weight format"]
     assert effects["all together"] == pytest.approx(np.hypot(*alone), rel=0.05)  # independent errors of about 13 %
 
