@@ -9,7 +9,7 @@ PyTorch is imported here and nowhere else in photonsim, and only when it is used
 """
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from photonsim.swap.simulation import Seed
 if TYPE_CHECKING:
     from photonsim.hf.simulation import ModelOnChip
 
-__all__ = ["load_model", "simulate"]
+__all__ = ["load_model", "simulate", "trace"]
 
 
 def simulate(
@@ -56,6 +56,14 @@ def load_model(source: str | Path) -> Any:
     from photonsim.hf.loading import load
 
     return load(source)
+
+
+def trace(model: Any) -> tuple[Callable[..., Any], dict[str, Any]]:
+    """A PyTorch model's forward as a JAX function `f(weights, *args, **kwargs)`, and its weights: for Door 1."""
+    _require("torch")
+    from photonsim.hf.traced import trace
+
+    return trace(model)
 
 
 def _require(*packages: str) -> None:
