@@ -25,6 +25,7 @@ from photonsim.evaluate.shapes import (
     Passage,
     abfp_chip,
     accuracy_at,
+    accuracy_on,
     coarse_inputs,
     light_used,
     noisy_operands,
@@ -71,15 +72,20 @@ def language(name: str, unit, rules=()) -> dict[str, float]:
 
 
 @functools.cache
+def forward(training: str):
+    """How a classifier is trained: without a chip, with shot noise, or on Lightening-Transformer at 4 bits."""
+    if training == "digital":
+        return digital
+    aware = training == "noise-aware"
+    chip = shot_noise_chip(TRAINING_PHOTONS) if aware else noisy_operands(DEFAULT_MAGNITUDE, DEFAULT_PHASE_DEG)
+    return through(simulate(classify, chip))
+
+
+@functools.cache
 def network(training: str, seed: int):
-    """A classifier of digits, trained without a chip, with shot noise, or on Lightening-Transformer at 4 bits."""
-    chips = {
-        "digital": lambda: digital,
-        "noise-aware": lambda: through(simulate(classify, shot_noise_chip(TRAINING_PHOTONS))),
-        "4-bit": lambda: through(simulate(classify, noisy_operands(DEFAULT_MAGNITUDE, DEFAULT_PHASE_DEG))),
-    }
+    """A trained classifier of digits."""
     images, labels = load_digits()[0]
-    return train(jax.random.key(seed), chips[training](), jnp.asarray(images), jnp.asarray(labels), EPOCHS)
+    return train(jax.random.key(seed), forward(training), jnp.asarray(images), jnp.asarray(labels), EPOCHS)
 
 
 def photon_curve(training: str, seed: int, photons: tuple[float, ...]) -> dict[str, Any]:
@@ -94,11 +100,10 @@ def photon_curve(training: str, seed: int, photons: tuple[float, ...]) -> dict[s
 
 
 def classifier_on_operands(magnitude: float, phase_deg: float) -> dict[str, float]:
-    """Accuracy of the 4-bit networks under these errors of the operands, over networks and draws of the noise."""
-    forward = through(simulate(classify, noisy_operands(magnitude, phase_deg)))
-    test, keys = load_digits()[1], jax.random.key(5)
-    each = [accuracy(forward, network("4-bit", seed), test, keys, DRAWS) for seed in range(NETWORKS)]
-    return {"accuracy": float(np.mean(each)), "standard_error": float(np.std(each, ddof=1) / np.sqrt(len(each)))}
+    """Accuracy of a 4-bit network under these errors of the operands, and its standard error over draws."""
+    test, params = load_digits()[1], network("4-bit", 0)
+    each = [accuracy_on(noisy_operands, (magnitude, phase_deg), params, test, 1, draw) for draw in range(DRAWS)]
+    return {"accuracy": float(np.mean(each)), "standard_error": float(np.std(each, ddof=1) / np.sqrt(DRAWS))}
 
 
 def operand_settings(quick: bool) -> list[tuple[float, int]]:

@@ -16,8 +16,9 @@ What is swept here is a number alone. What a network makes of it, `Passage.score
 """
 
 import dataclasses
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import equinox as eqx
 import jax
@@ -27,14 +28,14 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from photonsim.chip import Chip, load_chip, override
 from photonsim.converters.quantizer import full_scale_code, quantize
-from photonsim.errors import PhotonsimError, check_bits, check_choice
+from photonsim.errors import PhotonsimError, check_bits, check_choice, check_number
 from photonsim.evaluate.perplexity import TokenScores, Window, compare, join, model_windows
 from photonsim.models import Model
 from photonsim.models.digits import Digits, classify
 from photonsim.models.digits.classifier import Params
 from photonsim.swap import Rule, simulate
 from photonsim.swap.site import AbstractMatmulUnit
-from photonsim.tiles import Crossbar, DynamicCrossbar
+from photonsim.tiles import Crossbar
 
 GRANULARITIES = ("block", "vector", "tensor")
 LINEAR_LAYERS = (Rule("*_proj.weight", "chip"), Rule("*", "digital"))
@@ -142,17 +143,29 @@ def light_used(params: Params, images: Float[np.ndarray, "count pixels"]) -> flo
     return used / macs
 
 
-@jax.jit
-def _correct(params, images, labels, photons_per_mac, key):
-    """Share of right answers of one network at one number of photons."""
-    return (simulate(classify, shot_noise_chip(photons_per_mac), seed=key)(params, images).argmax(-1) == labels).mean()
+@functools.partial(jax.jit, static_argnums=0)
+def _correct(make_chip, params, images, labels, settings, key):
+    """Share of right answers of one network on `make_chip(*settings)`; compiled once for all settings."""
+    return (simulate(classify, make_chip(*settings), seed=key)(params, images).argmax(-1) == labels).mean()
+
+
+def accuracy_on(
+    make_chip: Callable[..., Chip],
+    settings: Sequence[float],
+    params: Params,
+    digits: Digits,
+    draws: int,
+    seed: int = 0,
+) -> float:
+    """Share of images put into their class on `make_chip(*settings)`, over `draws` of its noise."""
+    values = tuple(jnp.float32(setting) for setting in settings)
+    keys = jax.random.split(jax.random.key(seed), draws)
+    return float(np.mean([_correct(make_chip, params, digits.images, digits.labels, values, key) for key in keys]))
 
 
 def accuracy_at(params: Params, digits: Digits, photons_per_mac: float, draws: int, seed: int = 0) -> float:
-    """Share of images put into their class, over `draws` of the shot noise, at photons per MAC at full scale."""
-    keys = jax.random.split(jax.random.key(seed), draws)
-    photons = jnp.float32(photons_per_mac)
-    return float(np.mean([_correct(params, digits.images, digits.labels, photons, key) for key in keys]))
+    """The same under shot noise alone, at photons per multiply-accumulate at full scale."""
+    return accuracy_on(shot_noise_chip, (photons_per_mac,), params, digits, draws, seed)
 
 
 def photons_for(accuracy: float, photons: Sequence[float], accuracies: Sequence[float]) -> float:
@@ -163,11 +176,13 @@ def photons_for(accuracy: float, photons: Sequence[float], accuracies: Sequence[
     return math.exp(float(np.interp(accuracy, rising, np.log(np.asarray(photons, float)))))
 
 
-def noisy_operands(magnitude_sigma: float, phase_deg: float, chip: str = "lightening-transformer-b-4bit") -> Chip:
-    """Lightening-Transformer with these errors of its operands: relative magnitude, and phase in degrees."""
-    changed = override(
-        load_chip(chip), {"magnitude_sigma": magnitude_sigma, "phase_sigma_rad": math.radians(phase_deg)}
-    )
-    if not isinstance(changed.tile, DynamicCrossbar):
-        raise PhotonsimError(f"{chip} has no dynamic crossbar: its operands are not both light.")
-    return changed
+def noisy_operands(magnitude_sigma, phase_deg) -> Chip:
+    """Lightening-Transformer at 4 bits with these errors of its operands: relative magnitude, and phase in degrees."""
+    check_number("magnitude_sigma", magnitude_sigma, at_least=0.0)
+    check_number("phase_deg", phase_deg, at_least=0.0)
+
+    def errors(chip):
+        return chip.tile.magnitude_sigma, chip.tile.phase_sigma_rad
+
+    values = magnitude_sigma, phase_deg * (math.pi / 180)
+    return eqx.tree_at(errors, load_chip("lightening-transformer-b-4bit"), values)
