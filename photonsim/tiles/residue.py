@@ -288,24 +288,24 @@ def residue_matmul(
 
 def _error(tile: Residue, exact: Float[Array, "m n"], draws: UInt32[Array, "c d 2"], row_offset, noisy: bool):
     """The number within ±M/2 whose remainders are the steps by which each channel was misread."""
-    steps = [
-        jnp.mod(_misread(tile, exact, modulus, draws[channel], row_offset, noisy), modulus)
-        for channel, modulus in enumerate(tile.numbers.moduli)
-    ]
-    return tile.numbers.decode(jnp.stack(steps)).astype(exact.dtype)
+    moduli = jnp.asarray(tile.numbers.moduli, jnp.int32)[:, None, None]
+    steps = moduli.astype(exact.dtype)
+    turns = 2 * jnp.pi / steps
+    angles = jnp.mod(exact, steps) * turns  # (c, m, n)
+    misread = _angle_errors(tile, angles, draws, row_offset, noisy) / turns
+    return tile.numbers.decode(jnp.mod(jnp.round(misread).astype(jnp.int32), moduli)).astype(exact.dtype)
 
 
-def _misread(tile: Residue, exact: Float[Array, "m n"], modulus: int, draws, row_offset, noisy: bool):
-    """Whole steps between the angle that is read and the angle of the sum."""
-    turn = 2 * jnp.pi / modulus
-    angle = jnp.mod(exact, modulus) * turn
-    lies, quadratures = angle, jnp.zeros((2, *exact.shape), exact.dtype)
+def _angle_errors(tile: Residue, angles: Float[Array, "c m n"], draws, row_offset, noisy: bool):
+    """What is read of each angle, less the angle, rad."""
+    turned, quadratures = angles, jnp.zeros((), angles.dtype)
     if noisy:
-        rows, columns = exact.shape
-        deviates = [gaussian_deviates(words, rows, columns, row_offset) for words in draws]
-        lies = angle + tile.phase_sigma_rad * tile.rows**0.5 * deviates[2]
-        quadratures = jnp.sqrt(tile.quadrature_variance) * jnp.stack(deviates[:2])
+        rows, columns = angles.shape[1:]
+        draw = jax.vmap(jax.vmap(lambda words: gaussian_deviates(words, rows, columns, row_offset)))
+        deviates = jnp.swapaxes(draw(draws), 0, 1)  # (d, c, m, n)
+        turned = angles + tile.phase_sigma_rad * tile.rows**0.5 * deviates[2]
+        quadratures = jnp.sqrt(tile.quadrature_variance) * deviates[:2]
     full = full_scale_code(tile.adc.bits)
-    cosine, sine = quantize((jnp.stack([jnp.cos(lies), jnp.sin(lies)]) + quadratures) * full, tile.adc.bits)
-    away = jnp.arctan2(sine, cosine) - angle
-    return jnp.round(away / turn).astype(jnp.int32)
+    wanted = jnp.stack([jnp.cos(turned), jnp.sin(turned)]) + quadratures
+    cosine, sine = quantize(wanted * full, tile.adc.bits)
+    return jnp.arctan2(sine, cosine) - angles

@@ -46,7 +46,7 @@ def operands(m=6, k=17, n=9):
 def written(tile, w, cores=2):
     """The matrix that a programmed tile really holds."""
     w = jnp.asarray(w, jnp.float32)
-    return np.asarray(tile.matmul(jnp.eye(w.shape[0]), tile.program(w, cores), KEY_DATA, "jax"))
+    return np.asarray(tile.matmul(jnp.eye(w.shape[0]), tile.program(w, cores), KEY_DATA, "numba"))
 
 
 def relative_error(tile):
@@ -86,7 +86,7 @@ def test_perfect_cells_are_the_matrix(tile, encoding):
     """Under so much light that shot noise is 1e-7 of the product: through the rows of both diodes."""
     x, w = operands()
     tile = under_shot_noise(dataclasses.replace(tile, encoding=encoding), power_w=1e12)
-    product = tile.matmul(x, tile.program(w, 2), KEY_DATA, "jax")
+    product = tile.matmul(x, tile.program(w, 2), KEY_DATA, "numba")
     np.testing.assert_allclose(product, np.asarray(x) @ np.asarray(w), atol=2e-5)
 
 
@@ -116,8 +116,8 @@ def test_two_passes_give_the_rows_of_a_batch_cut_in_two(tile):
     spoilt = dataclasses.replace(under_shot_noise(tile, 1e-5), encoding=TwoPass())
     x, w = operands()
     programmed = spoilt.program(w, 2)
-    whole = spoilt.matmul(x, programmed, KEY_DATA, "jax")
-    part = spoilt.matmul(x[4:], programmed, KEY_DATA, "jax", jnp.uint32(4))
+    whole = spoilt.matmul(x, programmed, KEY_DATA, "numba")
+    part = spoilt.matmul(x[4:], programmed, KEY_DATA, "numba", jnp.uint32(4))
     np.testing.assert_array_equal(whole[4:], part)
 
 
@@ -173,7 +173,7 @@ def test_shot_noise_counts_the_light_of_both_diodes(tile):
     weights = np.array([0.0, 0.5, 1.0, -1.0], np.float32)
     w = jnp.asarray(np.tile(weights, (8, 1)))
     scale = np.where(weights == 0, 0, np.abs(weights))  # of a column, whose codes are then all of full scale
-    variance = np.asarray(dim.matmul(x, dim.program(w, 1), KEY_DATA, "jax")).var(0)
+    variance = np.asarray(dim.matmul(x, dim.program(w, 1), KEY_DATA, "numba")).var(0)
     full = np.sign(weights)
     dark = 0.1 / 0.9
     if isinstance(dim, WeightBank):
