@@ -13,6 +13,7 @@ intensity noise in a reading's bandwidth, b² the background of dark current and
                                    (signs on differential rails, modulators that shut)
     balanced detection             V = b² + L / 2N + v Σ x² w² + (σ_out S)² + r S²            L = Σ (x² + w²) / 2
     mesh                           V = b² + r S²                    the oscillators' shot noise is part of b²
+    residues                       V = b² + L / N + g σ² S²         of a quadrature, with errors σ of g phases
 
 The light is that of numbers whose root mean square is `INPUT_RMS`, and more where the sum asks for it. Any other tile
 is measured as it stands, by readings of its own (`measured_noise_rms`); tests hold these laws against the same.
@@ -33,7 +34,7 @@ from jax import numpy as jnp
 from photonsim.chip import Chip, override
 from photonsim.converters.adc import INPUT_RMS
 from photonsim.devices import Receiver
-from photonsim.tiles import AbstractTile, Crossbar, Mesh, TimeIntegrating
+from photonsim.tiles import AbstractTile, Crossbar, Die, Mesh, Residue, Sliced, TimeIntegrating
 from photonsim.tiles.balanced_detection import AbstractBalancedTile
 from photonsim.tiles.encodings import Differential, OffsetProgrammed
 from photonsim.units import ELEMENTARY_CHARGE_C
@@ -45,8 +46,10 @@ MEASURED_COLUMNS = 16
 
 def full_scale_enob(chip: Chip) -> float:
     """Effective bits of a full-scale reading; infinite without noise and rounding."""
+    if isinstance(chip.tile, Sliced):  # those of one pass
+        return full_scale_enob(dataclasses.replace(chip, tile=chip.tile.inner))
     light = light_variance(chip.tile)
-    adc, die = attrgetter("adc", "die")(chip.tile)
+    adc, die = attrgetter("adc")(chip.tile), getattr(chip.tile, "die", Die())
     if light is None:
         noise_rms = measured_noise_rms(chip)
     else:
@@ -92,6 +95,14 @@ def _(tile: Mesh) -> float:
     levels = 1 / (math.sqrt(tile.rows) + math.sqrt(tile.columns))  # of normal numbers over their largest singular value
     noisy = tile.receiver.shot_noise or _has_background(tile.receiver)
     return (float(tile.noise_variance) / _span(tile, levels) ** 2 if noisy else 0.0) + _intensity(tile, 1)
+
+
+@light_variance.register
+def _(tile: Residue) -> float:
+    receiver = tile.receiver
+    noisy = receiver.shot_noise or _has_background(receiver)
+    light = float(tile.quadrature_variance) - float(tile.adc.noise_rms) ** 2 if noisy else 0.0
+    return light + tile.rows * float(tile.phase_sigma_rad) ** 2
 
 
 def _span(tile, weight_rms: float) -> float:

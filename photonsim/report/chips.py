@@ -163,9 +163,11 @@ def chip_tables(chip: Chip) -> RenderableType:
         quoted.add_column(header, overflow="fold")
     for figure in chip.quoted:
         quoted.add_row(figure.quantity, figure.boundary, f"{significant(figure.value)} {figure.unit}", figure.source)
-    for boundary in BOUNDARIES:
-        ours = significant(float(peak_tops_per_w(chip, boundary)))
-        quoted.add_row("efficiency", boundary, f"{ours} TOPS/W", "ours, at peak", style="bold")
+    ours = summarise(chip)
+    quoted.add_row("throughput", "peak", f"{plain_number(ours.tops)} TOPS", "ours", style="bold")
+    quoted.add_row("effective bits", "full-scale reading", f"{plain_number(ours.enob)} bits", "ours", style="bold")
+    for boundary, efficiency in zip(BOUNDARIES, ours.tops_per_w, strict=True):
+        quoted.add_row("efficiency", boundary, f"{plain_number(efficiency)} TOPS/W", "ours, at peak", style="bold")
     return Group(settings, Text(), power, Text(), quoted)
 
 

@@ -11,7 +11,7 @@ from jax import numpy as jnp
 from photonsim.chip import load_chip, override
 from photonsim.evaluate import full_scale_enob
 from photonsim.evaluate.precision import light_variance, measured_noise_rms
-from photonsim.tiles import Crossbar
+from photonsim.tiles import Crossbar, Sliced
 from photonsim.units import enob_from_sndr_db
 
 LIT = override(load_chip("ideal"), {"laser.power_w": 1e-3, "receiver.shot_noise": True})
@@ -76,6 +76,23 @@ def test_a_crossbar_without_a_law_is_measured():
     two = override(chip, {"tile.encoding": "two-pass"})
     assert light_variance(two.tile) is None
     assert full_scale_enob(two) == pytest.approx(full_scale_enob(chip), abs=0.25)
+
+
+def test_a_sliced_product_has_the_bits_of_one_pass():
+    pace = load_chip("lightelligence-pace")
+    sliced = dataclasses.replace(pace, tile=Sliced(inner=pace.tile, input_bits=12, weight_bits=8))
+    assert full_scale_enob(sliced) == full_scale_enob(pace)
+
+
+def test_residues_have_the_bits_of_a_quadrature():
+    """Without noise, those of its converter: 2^5 − 2 steps. A phase error of each of 16 terms adds in squares."""
+    mirage = load_chip("mirage-2024")
+    silent = {"receiver.shot_noise": False, "tia_noise_a_per_sqrt_hz": 0, "dark_current_a": 0, "phase_sigma_rad": 0}
+    quiet = override(mirage, silent)
+    assert full_scale_enob(quiet) == pytest.approx(math.log2(30), rel=1e-9)
+    turned = override(quiet, {"phase_sigma_rad": 0.01, "adc.bits": "none"})
+    assert full_scale_enob(turned) == pytest.approx(bits_of_noise(0.04), abs=1e-4)
+    assert full_scale_enob(mirage) < full_scale_enob(quiet)
 
 
 def test_pace_has_the_bits_its_noise_was_taken_from():
