@@ -11,7 +11,8 @@ other's processors say nothing about a product of 0.2 ms):
     OPENBLAS_NUM_THREADS=1 NUMBA_NUM_THREADS=1 python benchmarks/kernels.py --json OUT.json
 
 Modes: `quantised` inputs, weights and ADC; `gaussian` adds detector noise to every partial sum; `shot` adds noise that
-depends on the signal, with its second sum of magnitudes.
+depends on the signal, with its second sum of magnitudes; `weight-noise` adds noise of each weight at each reading,
+which goes by the squares of the inputs, as the shot noise of two live operands does.
 """
 
 import argparse
@@ -26,9 +27,9 @@ from jax import numpy as jnp
 
 from photonsim.tiles.twins import TWINS, draw_operands
 
-MODES = ("quantised", "gaussian", "shot")
+MODES = ("quantised", "gaussian", "shot", "weight-noise")
 SHAPES = ((768, 768), (768, 3072), (3072, 768), (2048, 8192))
-TILES = (64, 128, 256, 512)
+TILES = (64, 128, 256, 768)
 MIN_SECONDS = {False: 2.0, True: 0.4}  # per case, whether quick
 
 
@@ -72,7 +73,7 @@ def cases(quick: bool):
     shapes = ((768, 3072),) if quick else SHAPES
     for m in (512, 1):
         for k, n in shapes:
-            for tile in (64, 128, 512) if quick else TILES:
+            for tile in (64, 128, 768) if quick else TILES:
                 for mode in MODES:
                     yield "numba", m, k, n, tile, mode
     for mode in MODES:

@@ -18,6 +18,8 @@ The functions here know their operands by address, from one record (`JOB`), so t
 and the two long ones, `encode_row` and `run_task`, are called by symbol, so that LLVM sees each of them once.
 """
 
+import os
+
 import llvmlite.binding
 import numba
 import numpy as np
@@ -96,7 +98,7 @@ JOB = np.dtype(
     [(name, np.int64) for name in OPERANDS]
     + [(name, np.int64) for name in ("y", "source", "codes", "magnitudes", "magnitude_totals", "scales", "squares")]
     + [(name, np.int64) for name in ("batches", "rows", "inner", "blocks", "tile_rows", "width")]
-    + [(name, np.int64) for name in ("level_bytes", "code_bytes", "code_rows", "byte_rows", "chunk")]
+    + [(name, np.int64) for name in ("level_bytes", "code_bytes", "code_rows", "byte_rows", "chunk", "alone")]
 )
 
 # One task: its place in the result, its own working memory, the keys of a block, and what is on. See `_start_task`.
@@ -578,7 +580,23 @@ def _job_runner(parallel):
     return run
 
 
-_run, _run_alone = _job_runner(parallel=threads_may_overlap()), _job_runner(parallel=False)
+_run, _run_alone = _job_runner(parallel=True), _job_runner(parallel=False)
+
+
+@compiled_callback(types.intp())
+def _yes():
+    return 1
+
+
+@compiled_callback(types.intp())
+def _no():
+    return 0
+
+
+# Asked at run time, by symbol: code that was compiled under one threading layer is found again under another.
+_ANSWERS = (_yes, _no)
+llvmlite.binding.add_symbol("photonsim_alone", (_no if threads_may_overlap() else _yes).address)
+must_run_alone = types.ExternalFunction("photonsim_alone", types.intp())
 
 
 @compiled
@@ -607,7 +625,7 @@ def run_job(jobs, source):
     row_blocks, column_blocks = _task_count(job)
     address = jobs.ctypes.data
     tasks = job.batches * row_blocks * column_blocks
-    if rows * job.inner * job.width < WORTH_THREADS:
+    if job.alone or must_run_alone() or rows * job.inner * job.width < WORTH_THREADS:
         _run_alone(address, rows, 0, 0)
         _run_alone(address, 0, tasks, 1)
     else:
@@ -632,10 +650,20 @@ def crossbar_matmul(*operands):
     y = _zeros((*batch, rows, width))
     addresses = [operand.ctypes.data for operand in operands]
     sizes = (source.shape[1], rows, inner, blocks, tile_rows, width, operands[1].itemsize)
-    jobs = np.array([(*addresses, y.ctypes.data, *[0] * 6, *sizes, *[0] * 4)], JOB)
+    jobs = np.array([(*addresses, y.ctypes.data, *[0] * 6, *sizes, *[0] * 4, _forked)], JOB)
     if y.size and blocks:
         run_job(jobs, source)
     return y
+
+
+def _note_fork():
+    global _forked
+    _forked = True
+
+
+# Threads do not survive a fork, and GNU's OpenMP ends a child that asks for them: so a child works alone.
+_forked = False
+os.register_at_fork(after_in_child=_note_fork)
 
 
 def _sources(leading):

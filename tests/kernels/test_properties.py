@@ -3,6 +3,8 @@
 The kernel is called from NumPy, so that no shape has to be compiled; what it is compared with is float64 or itself.
 """
 
+from unittest import mock
+
 import hypothesis
 import numpy as np
 from hypothesis import strategies as st
@@ -167,6 +169,24 @@ def test_what_is_not_finite_spoils_its_own_row_only(drawn, value):
     others = np.arange(drawn["m"]) != spoilt
     np.testing.assert_array_equal(found[others], clean[others])
     assert np.isnan(found[spoilt]).all()
+
+
+@many
+@hypothesis.given(
+    st.fixed_dictionaries(SIZES | {"seed": SEEDS, "kind": KINDS, "input_bits": BITS, "adc_bits": BITS}),
+    st.tuples(*[st.booleans()] * 5),
+)
+def test_nothing_is_written_outside_the_result(drawn, flags):
+    """The result lies between canaries."""
+    operands = draw_operands(**drawn, flags=flags)
+    expected = crossbar_matmul(*operands)
+    guard = np.full(expected.size + 2048, 123.0, np.float32)
+    result = guard[1024:-1024].reshape(expected.shape)
+    with mock.patch("photonsim_kernels.crossbar._zeros", return_value=result):
+        crossbar_matmul(*operands)
+    np.testing.assert_array_equal(result, expected)
+    assert (guard[:1024] == 123).all()
+    assert (guard[-1024:] == 123).all()
 
 
 def _random_matrices(m, k, n, seed, count):
