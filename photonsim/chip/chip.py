@@ -88,7 +88,7 @@ class Chip(eqx.Module):
         return self.tile.clock_hz
 
     @property
-    def macs_per_cycle(self) -> int:
+    def macs_per_cycle(self) -> float:
         """Multiply-accumulates of all cores in one symbol period."""
         return self.cores * self.tile.macs_per_cycle
 
