@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from photonsim.chip import Chip, load_chip, preset_names
+from photonsim.cli.cost import cost, sensitivity
 from photonsim.cli.coverage import coverage
 from photonsim.cli.fit import fit
 from photonsim.cli.generate import generate
@@ -45,7 +46,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (generate, coverage, reproduce, fit):
+for command in (generate, coverage, cost, sensitivity, reproduce, fit):
     app.command()(command)
 
 

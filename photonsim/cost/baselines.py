@@ -19,6 +19,7 @@ chip leaves to its digital unit is an ordinary product here.
 import abc
 import dataclasses
 import importlib.resources
+import math
 import tomllib
 from collections.abc import Mapping
 from typing import Any
@@ -29,8 +30,8 @@ from photonsim.chip import Chip, Source
 from photonsim.cost.bill import ELECTRONICS, MEMORY, Bill, Charge
 from photonsim.cost.latency import Latency, Step, vector_step
 from photonsim.cost.tariff import DIGITAL_PRODUCTS, DRAM, VECTOR_UNIT, Line, charge
-from photonsim.cost.workload import Workload, check_capacity, macs
-from photonsim.errors import check_fraction, check_number
+from photonsim.cost.workload import Workload, check_capacity, kept_in_sram, macs
+from photonsim.errors import check_count, check_fraction, check_number
 
 BOARD = "board power × time"
 RUN_BASELINES = ("h100-int8", "nvidia-5nm-int4", "h100-int8-peak")  # those that a run prints unasked
@@ -54,6 +55,10 @@ class AbstractBaseline(eqx.Module):
         """The same as two operations per multiply-accumulate over its energy, TOPS/W."""
         return 2 / self.mac_j_at_peak / 1e12
 
+    def enough(self, workload: Workload) -> "AbstractBaseline":
+        """As much of the hardware as the workload needs to fit: the same, where memory is the photonic chip's."""
+        return self
+
     @abc.abstractmethod
     def latency(self, chip: Chip, workload: Workload) -> Latency:
         """Seconds of one pass, step by step."""
@@ -70,7 +75,10 @@ class Board(AbstractBaseline):
     - `utilisation`: share of the peak that the products reach where arithmetic is the bound, 0–1.
     - `board_power_w`: rated power, memory included, W.
     - `dram_bandwidth_bits_per_s`, `dram_capacity_bits`: of the board's own memory.
+    - `sram_capacity_bits`: what it keeps on its die between layers and passes, by the rules of the chip beside it.
     - `vector_operations_per_s`: rate of everything that is not a product.
+    - `boards`: how many share the model, each with its share of the work; messages between them are free, in their
+      favour.
     """
 
     name: str = eqx.field(static=True)
@@ -81,10 +89,14 @@ class Board(AbstractBaseline):
     board_power_w: float
     dram_bandwidth_bits_per_s: float
     dram_capacity_bits: float
+    sram_capacity_bits: float
     vector_operations_per_s: float
+    boards: int = eqx.field(static=True, default=1)
     sources: tuple[tuple[str, Source], ...] = eqx.field(static=True, default=())
 
     def __check_init__(self):
+        check_count(f"{self.name}.boards", self.boards)
+        check_number(f"{self.name}.sram_capacity_bits", self.sram_capacity_bits, at_least=0.0)
         check_fraction(f"{self.name}.utilisation", self.utilisation)
         for field in ("peak_ops_per_s", "board_power_w", "dram_bandwidth_bits_per_s", "vector_operations_per_s"):
             check_number(f"{self.name}.{field}", getattr(self, field), above=0.0)
@@ -105,18 +117,24 @@ class Board(AbstractBaseline):
         }
         return dataclasses.replace(self, utilisation=1.0, **changes)
 
+    def enough(self, workload: Workload) -> "Board":
+        """As many boards as the workload needs to fit into their memory."""
+        return dataclasses.replace(self, boards=math.ceil(workload.resident_bits / self.dram_capacity_bits))
+
     def latency(self, chip: Chip, workload: Workload) -> Latency:
         """See `AbstractBaseline.latency`; the photonic chip plays no part."""
-        macs_per_s = self.utilisation * self.peak_ops_per_s / 2
-        products = _product_steps(workload, macs_per_s, self.dram_bandwidth_bits_per_s)
-        vector = vector_step(workload, self.vector_operations_per_s, self.dram_bandwidth_bits_per_s)
+        workload = kept_in_sram(workload, self.boards * self.sram_capacity_bits)
+        macs_per_s = self.boards * self.utilisation * self.peak_ops_per_s / 2
+        bandwidth = self.boards * self.dram_bandwidth_bits_per_s
+        products = _product_steps(workload, macs_per_s, bandwidth)
+        vector = vector_step(workload, self.boards * self.vector_operations_per_s, bandwidth)
         return Latency((*products, vector))
 
     def energy(self, chip: Chip, workload: Workload) -> Bill:
         """See `AbstractBaseline.energy`; one line, since a board's power is rated as a whole."""
-        check_capacity(self.name, workload, self.dram_capacity_bits)
+        check_capacity(self.name, workload, self.boards * self.dram_capacity_bits)
         seconds = self.latency(chip, workload).seconds
-        line = Line(BOARD, MEMORY, "seconds", "board_power_w", seconds)
+        line = Line(BOARD, MEMORY, "seconds of a board", "board_power_w", self.boards * seconds)
         limits = ("peak_ops_per_s", "utilisation", "dram_bandwidth_bits_per_s", "vector_operations_per_s")
         return _bill(self, (BOARD,), (charge(line, self, self.sources, limits),), workload, seconds)
 
@@ -143,6 +161,7 @@ class ComputeFloor(AbstractBaseline):
 
     def latency(self, chip: Chip, workload: Workload) -> Latency:
         """See `AbstractBaseline.latency`: the photonic chip's peak rate, memory and vector unit."""
+        workload = kept_in_sram(workload, chip.memory.sram_capacity_bits)
         bandwidth = chip.memory.dram_bandwidth_bits_per_s
         products = _product_steps(workload, chip.macs_per_cycle * chip.clock_hz, bandwidth)
         return Latency((*products, vector_step(workload, chip.digital.vector_operations_per_s, bandwidth)))
@@ -150,6 +169,7 @@ class ComputeFloor(AbstractBaseline):
     def energy(self, chip: Chip, workload: Workload) -> Bill:
         """See `AbstractBaseline.energy`."""
         check_capacity(self.name, workload, chip.memory.dram_capacity_bits)
+        given, workload = workload, kept_in_sram(workload, chip.memory.sram_capacity_bits)
         read, written, operations = workload.dram_read_bits, workload.dram_write_bits, workload.vector_operations
         beside = (
             Line(DRAM, MEMORY, "bits read", "memory.dram_j_per_bit", float(read)),
@@ -158,7 +178,7 @@ class ComputeFloor(AbstractBaseline):
         )
         own = charge(Line(DIGITAL_PRODUCTS, ELECTRONICS, "MACs", "mac_j", float(workload.macs)), self, self.sources)
         charges = (own, *(charge(line, chip, chip.sources) for line in beside))
-        seconds = self.latency(chip, workload).seconds
+        seconds = self.latency(chip, given).seconds
         return _bill(self, (DIGITAL_PRODUCTS, DRAM, VECTOR_UNIT), charges, workload, seconds)
 
 

@@ -24,13 +24,16 @@ def several(chip: Chip, chips: int, split: str = TENSOR) -> Chip:
     """`chips` equal chips as one: everything of them under a tensor split, one's speed and all's room in a pipeline."""
     check_count("chips", chips)
     check_choice("split", split, SPLITS)
+    if chips == 1:
+        return chip
     memory = dataclasses.replace(
         chip.memory,
         dram_capacity_bits=chips * chip.memory.dram_capacity_bits,
         sram_capacity_bits=chips * chip.memory.sram_capacity_bits,
     )
-    if split == PIPELINE or chips == 1:
-        return dataclasses.replace(chip, memory=memory)
+    name = f"{chips} × {chip.name}"
+    if split == PIPELINE:
+        return dataclasses.replace(chip, name=name, memory=memory)
     memory = dataclasses.replace(
         memory,
         dram_bandwidth_bits_per_s=chips * memory.dram_bandwidth_bits_per_s,
@@ -47,7 +50,7 @@ def several(chip: Chip, chips: int, split: str = TENSOR) -> Chip:
         link_bandwidth_bits_per_s=chips * chip.host.link_bandwidth_bits_per_s,
     )
     cores, overhead_power_w = chips * chip.cores, chips * chip.overhead_power_w
-    changes = {"memory": memory, "digital": digital, "host": host, "cores": cores}
+    changes = {"name": name, "memory": memory, "digital": digital, "host": host, "cores": cores}
     return dataclasses.replace(chip, overhead_power_w=overhead_power_w, **changes)
 
 

@@ -52,24 +52,24 @@ HOST_LINK = "host link"
 NETWORK = "network"
 
 
-class Step(eqx.Module):
+class Step(NamedTuple):
     """Seconds that each part of the chip needs for one product, or for the vector work; the slowest sets the pace.
 
     `dataflow`: how a product is mapped; `macs`: its multiply-accumulates, whoever does them.
     """
 
-    name: str = eqx.field(static=True)
+    name: str
     optics_s: float = 0.0
     reload_s: float = 0.0
-    reload_hidden: bool = eqx.field(static=True, default=True)
+    reload_hidden: bool = True
     sram_s: float = 0.0
     dram_s: float = 0.0
     digital_s: float = 0.0
     vector_s: float = 0.0
     host_s: float = 0.0
     network_s: float = 0.0
-    dataflow: str = eqx.field(static=True, default="")
-    macs: float = eqx.field(static=True, default=0.0)
+    dataflow: str = ""
+    macs: float = 0.0
 
     @property
     def tiles_s(self) -> float:

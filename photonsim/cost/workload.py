@@ -15,9 +15,8 @@ a model that is known as a whole; a product alone pays for its weights.
 """
 
 import dataclasses
+import math
 from typing import Protocol
-
-import equinox as eqx
 
 from photonsim.errors import PhotonsimError, check_choice, check_count
 
@@ -51,19 +50,20 @@ class MatrixProduct(Protocol):
     def on_chip(self) -> bool: ...
 
 
-class Product(eqx.Module):
+@dataclasses.dataclass(frozen=True)
+class Product:
     """A `MatrixProduct` known from its shapes. `on_chip=False` leaves it to the digital unit."""
 
-    name: str = eqx.field(static=True)
-    kind: str = eqx.field(static=True)
-    batch: int = eqx.field(static=True)
-    m: int = eqx.field(static=True)
-    k: int = eqx.field(static=True)
-    n: int = eqx.field(static=True)
-    trips: int = eqx.field(static=True, default=1)
-    on_chip: bool = eqx.field(static=True, default=True)
+    name: str
+    kind: str
+    batch: int
+    m: int
+    k: int
+    n: int
+    trips: int = 1
+    on_chip: bool = True
 
-    def __check_init__(self):
+    def __post_init__(self):
         check_choice(f"{self.name}: kind", self.kind, KINDS)
         for size in ("batch", "m", "k", "n", "trips"):
             check_count(f"{self.name}: {size}", getattr(self, size))
@@ -74,17 +74,18 @@ def macs(product: MatrixProduct) -> int:
     return product.trips * product.batch * product.m * product.k * product.n
 
 
-class Storage(eqx.Module):
+@dataclasses.dataclass(frozen=True)
+class Storage:
     """Bits of a number in memory: the same for the photonic chip and for every baseline beside it.
 
     The defaults are *assumed*: weights as an INT8 model keeps them, activations and KV cache in 16 bits.
     """
 
-    weight_bits: int = eqx.field(static=True, default=8)
-    activation_bits: int = eqx.field(static=True, default=16)
-    kv_bits: int = eqx.field(static=True, default=16)
+    weight_bits: int = 8
+    activation_bits: int = 16
+    kv_bits: int = 16
 
-    def __check_init__(self):
+    def __post_init__(self):
         for name in ("weight_bits", "activation_bits", "kv_bits"):
             check_count(f"storage.{name}", getattr(self, name))
 
@@ -95,23 +96,26 @@ class Storage(eqx.Module):
         return product.trips * product.batch * product.k * product.n * self.weight_bits
 
 
-class VectorWork(eqx.Module):
+@dataclasses.dataclass(frozen=True)
+class VectorWork:
     """Work of the vector unit in one pass, in operations as the module's header counts them."""
 
-    name: str = eqx.field(static=True)
-    operations: int = eqx.field(static=True)
+    name: str
+    operations: int
 
 
-class Traffic(eqx.Module):
+@dataclasses.dataclass(frozen=True)
+class Traffic:
     """Bits to and from DRAM in one pass, beside the weights; `held_bits` are what must be kept to avoid them."""
 
-    name: str = eqx.field(static=True)
-    read_bits: int = eqx.field(static=True)
-    write_bits: int = eqx.field(static=True)
-    held_bits: int = eqx.field(static=True)
+    name: str
+    read_bits: int
+    write_bits: int
+    held_bits: int
 
 
-class Workload(eqx.Module):
+@dataclasses.dataclass(frozen=True)
+class Workload:
     """One forward pass. `tokens` are the new ones of all sequences: what a price per token is divided by.
 
     - `parameters`: of the whole model, whether this pass uses them or not; 0 where only the products are known.
@@ -122,22 +126,22 @@ class Workload(eqx.Module):
       of it that one link carries, and how often one waits for another (`photonsim.cost.cluster`).
     """
 
-    phase: str = eqx.field(static=True)
-    tokens: int = eqx.field(static=True)
+    phase: str
+    tokens: int
     products: tuple[MatrixProduct, ...]
     vector: tuple[VectorWork, ...]
     traffic: tuple[Traffic, ...]
     storage: Storage
-    parameters: int = eqx.field(static=True, default=0)
-    weights_kept: bool = eqx.field(static=True, default=False)
-    depth: int = eqx.field(static=True, default=0)
-    stream_bits: int = eqx.field(static=True, default=0)
-    host_bits: int = eqx.field(static=True, default=0)
-    network_bits: float = eqx.field(static=True, default=0.0)
-    link_bits: float = eqx.field(static=True, default=0.0)
-    network_hops: int = eqx.field(static=True, default=0)
+    parameters: int = 0
+    weights_kept: bool = False
+    depth: int = 0
+    stream_bits: int = 0
+    host_bits: int = 0
+    network_bits: float = 0.0
+    link_bits: float = 0.0
+    network_hops: int = 0
 
-    def __check_init__(self):
+    def __post_init__(self):
         check_count("workload.tokens", self.tokens)
 
     @property
@@ -205,24 +209,26 @@ def check_capacity(name: str, workload: Workload, capacity_bits: float) -> None:
     needed = workload.resident_bits
     if isinstance(capacity_bits, int | float) and needed > capacity_bits:
         raise PhotonsimError(
-            f"The pass needs {needed / 8e9:.4g} GB of DRAM and {name} has only {capacity_bits / 8e9:.4g} GB, "
-            f"{(needed - capacity_bits) / 8e9:.4g} GB too little: take {-(-needed // int(capacity_bits))} chips, "
-            "store the model in fewer bits, or shorten the context or the batch."
+            f"The pass needs {needed / 8e9:.4g} GB of DRAM and {name} has only "
+            f"{capacity_bits / 8e9:.4g} GB, {(needed - capacity_bits) / 8e9:.4g} GB too little: "
+            f"take {math.ceil(needed / capacity_bits)} times as many chips, store the model in fewer bits, or shorten "
+            "the context or the batch."
         )
 
 
-class ForwardPass(eqx.Module):
+@dataclasses.dataclass(frozen=True)
+class ForwardPass:
     """`tokens` new tokens in each of `sequences` texts, after `past` tokens that are already in the KV cache.
 
     `source`: tokens that the encoder of each reads, in a model that has one and leaves their number open.
     """
 
-    sequences: int = eqx.field(static=True)
-    tokens: int = eqx.field(static=True)
-    past: int = eqx.field(static=True, default=0)
-    source: int = eqx.field(static=True, default=0)
+    sequences: int
+    tokens: int
+    past: int = 0
+    source: int = 0
 
-    def __check_init__(self):
+    def __post_init__(self):
         check_count("sequences", self.sequences)
         check_count("tokens", self.tokens)
         for name in ("past", "source"):

@@ -5,9 +5,20 @@ from dataclasses import replace
 import pytest
 
 from photonsim.chip import load_chip
-from photonsim.cost import ForwardPass, Product, Storage, Workload, architecture, assumed, baselines, forward
+from photonsim.cost import (
+    ForwardPass,
+    Product,
+    Storage,
+    Workload,
+    architecture,
+    assumed,
+    baselines,
+    forward,
+    load_architecture,
+)
 from photonsim.cost.baselines import RUN_BASELINES, Board, ComputeFloor
 from photonsim.cost.forward import stack_products
+from photonsim.cost.workload import kept_in_sram
 from photonsim.errors import PhotonsimError
 
 ENVISE = load_chip("lightmatter-envise-2025")
@@ -87,7 +98,7 @@ def test_realised_energy_of_a_board_is_its_peak_energy_over_the_utilisation():
 
 
 def test_decode_on_a_board_costs_its_power_times_the_reading_of_the_weights():
-    workload = forward(SHAPE, ForwardPass(1, 1, past=10))
+    workload = forward(load_architecture("smollm2-135m"), ForwardPass(1, 1, past=10))
     weights_s = workload.weight_bits / 26.8e12
     assert H100.latency(ENVISE, workload).bound_by == "DRAM"
     assert H100.energy(ENVISE, workload).total_j > 700 * weights_s
@@ -96,7 +107,8 @@ def test_decode_on_a_board_costs_its_power_times_the_reading_of_the_weights():
 def test_the_floor_takes_21_femtojoules_per_mac_and_the_memory_of_the_chip_beside_it():
     workload = forward(SHAPE, ForwardPass(1, 64))
     bill = FLOOR.energy(ENVISE, workload)
-    bits = workload.dram_read_bits + workload.dram_write_bits
+    left = kept_in_sram(workload, ENVISE.memory.sram_capacity_bits)
+    bits = left.dram_read_bits + left.dram_write_bits
     assert bill.component_j("digital products") == pytest.approx(0.021e-12 * workload.macs, rel=0.01)
     assert bill.component_j("DRAM") == pytest.approx(bits * ENVISE.memory.dram_j_per_bit)
     assert bill.component_j("softmax and norms") == pytest.approx(
@@ -122,6 +134,17 @@ def test_a_model_larger_than_the_board_is_refused():
     product = Product("all", "weight", 1, 1, 300_000, 300_000)
     with pytest.raises(PhotonsimError, match="needs 90 GB of DRAM and h100-int8 has only 80 GB"):
         H100.energy(ENVISE, replace(LARGE, products=(product,)))
+
+
+def test_as_many_boards_as_a_model_needs_do_its_work_in_a_share_of_the_time():
+    """671 GB of weights take nine boards of 80 GB; the energy is that of one board with room for all."""
+    step = forward(load_architecture("deepseek-v3"), ForwardPass(1, 1, past=100))
+    assert isinstance(H100, Board)
+    several, roomy = H100.enough(step), replace(H100, dram_capacity_bits=1e13)
+    assert several.boards == 9
+    assert several.energy(ENVISE, step).total_j == pytest.approx(roomy.energy(ENVISE, step).total_j, rel=0.01)
+    assert several.latency(ENVISE, step).seconds == pytest.approx(roomy.latency(ENVISE, step).seconds / 9, rel=0.01)
+    assert FLOOR.enough(step) is FLOOR
 
 
 @pytest.mark.parametrize("mac_j", [-1e-15, float("nan")])

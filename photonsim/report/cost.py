@@ -1,0 +1,364 @@
+"""What a model costs on a chip, as tables of 80 columns, as a record for JSON, and as rows for CSV."""
+
+from typing import Any, NamedTuple
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from photonsim.chip import Chip
+from photonsim.cost import assumed
+from photonsim.cost.architecture import Architecture
+from photonsim.cost.bill import BOUNDARIES, SITE_BOUNDARIES, tops_per_w
+from photonsim.cost.break_even import BreakEven
+from photonsim.cost.latency import DRAM, RELOAD
+from photonsim.cost.mapping import (
+    DIGITAL_UNIT,
+    DYNAMIC,
+    EXCHANGED,
+    INPUT_STATIONARY,
+    OUTPUT_STATIONARY,
+    WEIGHT_STATIONARY,
+)
+from photonsim.cost.serving import Phase, Service
+from photonsim.report.quantities import si, significant
+
+PACKAGE = BOUNDARIES[-1]
+SHORT = {  # what a dataflow does, where there is little room
+    WEIGHT_STATIONARY: "weights stay",
+    INPUT_STATIONARY: "inputs stay",
+    OUTPUT_STATIONARY: "outputs stay",
+    DYNAMIC: "both move",
+    EXCHANGED: "exchanged",
+    DIGITAL_UNIT: "digital",
+}
+
+
+class Digital(NamedTuple):
+    """A baseline that answers the same request."""
+
+    name: str
+    title: str
+    status: str
+    boards: int
+    service: Service
+
+
+class Priced(NamedTuple):
+    """Everything that `photonsim cost` finds out."""
+
+    model: Architecture
+    chip: Chip
+    chips: int
+    split: str
+    service: Service
+    concurrent: int
+    digital: tuple[Digital, ...]
+    against: str
+    break_even: tuple[BreakEven, ...]
+    objective: str | None
+
+    @property
+    def phases(self) -> dict[str, Phase]:
+        """Prefill, and decode where the model answers token by token."""
+        service = self.service
+        return {"prefill": service.prefill} | ({"decode": service.decode} if service.decode else {})
+
+
+# The record
+
+
+def cost_record(priced: Priced) -> dict[str, Any]:
+    """All of it as plain data. A phase that the model does not have is null."""
+    service, model = priced.service, priced.model
+    return {
+        "model": {
+            "name": model.name,
+            "title": model.title,
+            "source": model.source,
+            "assumed": model.assumed,
+            "parameters": model.parameters,
+            "active_parameters": model.active_parameters,
+        },
+        "chip": {"name": priced.chip.name, "status": priced.chip.status, "chips": priced.chips, "split": priced.split},
+        "request": dict(service.request._asdict()),
+        "prefill": _phase_record(service.prefill, priced.chip),
+        "decode": _phase_record(service.decode, priced.chip) if service.decode else None,
+        "answer": {
+            "j_per_request": float(service.j_per_request),
+            "first_token_s": float(service.first_token_s),
+            "s_per_request": float(service.s_per_request),
+            "tokens_per_s": float(service.tokens_per_s),
+            "concurrent_requests": priced.concurrent,
+        },
+        "boundaries": {
+            boundary: {
+                "j_per_request": float(service.within_j(boundary)),
+                "j_per_token": {
+                    name: float(phase.site.within_j(boundary)) / phase.tokens for name, phase in priced.phases.items()
+                },
+                "tops_per_w": {
+                    name: _finite(float(tops_per_w(phase.site, boundary))) for name, phase in priced.phases.items()
+                },
+            }
+            for boundary in SITE_BOUNDARIES
+        },
+        "baselines": [_digital_record(each) for each in priced.digital],
+        "break_even": {
+            "against": priced.against,
+            "boundary": PACKAGE,
+            "settings": [each._asdict() | {"wins_now": each.wins_now} for each in priced.break_even],
+        },
+        "assumed": sorted({name for phase in priced.phases.values() for name in assumed(phase.site)}),
+    }
+
+
+def _phase_record(phase: Phase, chip: Chip) -> dict[str, Any]:
+    tokens = phase.tokens
+    return {
+        "j_per_token": float(phase.j_per_token),
+        "s_per_token": float(phase.s_per_token),
+        "by_component_j": {name: float(joules) / tokens for name, joules in phase.bill.by_component_j().items()},
+        "bound_by": phase.latency.bound_by,
+        "boundary": PACKAGE,
+        "tokens": tokens,
+        "seconds": float(phase.latency.seconds),
+        "macs": float(phase.workload.macs),
+        "utilisation": _used(phase, chip),
+        "by_bound_s": {name: float(seconds) for name, seconds in phase.latency.by_bound_s.items()},
+        "products": [
+            {
+                "name": step.name,
+                "dataflow": step.dataflow or None,
+                "s": float(step.seconds),
+                "bound_by": step.bound_by,
+                "macs": step.macs,
+            }
+            for step in phase.latency.steps
+        ],
+    }
+
+
+def _used(phase: Phase, chip: Chip) -> float:
+    """Multiply-accumulates of the pass over those that the array could do in its time."""
+    return float(phase.workload.macs / (phase.latency.seconds * chip.macs_per_cycle * chip.clock_hz))
+
+
+def _digital_record(each: Digital) -> dict[str, Any]:
+    service = each.service
+    phases = {"prefill": service.prefill, "decode": service.decode}
+    return {
+        "name": each.name,
+        "title": each.title,
+        "status": each.status,
+        "boards": each.boards,
+        "j_per_request": float(service.j_per_request),
+        "site_j_per_request": float(service.site_j_per_request),
+        **{
+            name: {
+                "j_per_token": float(phase.j_per_token),
+                "s_per_token": float(phase.s_per_token),
+                "bound_by": phase.latency.bound_by,
+            }
+            if phase
+            else None
+            for name, phase in phases.items()
+        },
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if value < float("inf") else None
+
+
+def cost_rows(priced: Priced) -> list[list[str | float]]:
+    """The bill line by line for CSV: phase, component, boundary, what, count, price, unit, joules, sources."""
+    rows: list[list[str | float]] = [
+        ["phase", "component", "boundary", "what", "count", "price", "price_unit", "joules", "sources"]
+    ]
+    for name, phase in priced.phases.items():
+        for charge in phase.site.charges:
+            sources = "; ".join(f"{setting}: {source.text}" for setting, source in charge.sources)
+            numbers = (float(charge.count), float(charge.price))
+            line = [name, charge.component, charge.boundary, charge.what, *numbers]
+            rows.append([*line, charge.price_unit, float(charge.joules), sources])
+    return rows
+
+
+# The tables
+
+
+def cost_tables(priced: Priced) -> RenderableType:
+    """All that was found, 80 columns wide."""
+    title = priced.model.title or priced.model.name
+    count = f"{priced.chips} × " if priced.chips > 1 else ""
+    heading = Text(f"{title} on {count}{priced.chip.title}", style="bold")
+    parts: list[RenderableType] = [heading, _answer(priced), _energy(priced), _boundaries(priced), _products(priced)]
+    parts += [_baselines(priced), *([_break_even(priced)] if priced.break_even else []), _notes(priced)]
+    return Group(*(part for part in parts for part in (part, Text())))
+
+
+def _answer(priced: Priced) -> Table:
+    service, request = priced.service, priced.service.request
+    asked = f"{request.prompt} tokens in, {request.output} out" if service.decode else "one pass"
+    table = _table("A request", f"{asked}, batch {request.batch}; {si(float(priced.model.parameters), 'parameters')}")
+    table.add_column("")
+    for name in priced.phases:
+        table.add_column(name, justify="right")
+    phases = list(priced.phases.values())
+    table.add_row("energy per token", *(si(float(phase.j_per_token), "J") for phase in phases))
+    table.add_row("time of a pass", *(si(float(phase.latency.seconds), "s") for phase in phases))
+    table.add_row("bound by", *(phase.latency.bound_by for phase in phases))
+    table.add_row("optical array used", *(f"{100 * _used(phase, priced.chip):.2g} %" for phase in phases))
+    table.add_section()
+    last = [""] * (len(phases) - 1)
+    table.add_row("energy per request", *last, si(float(service.j_per_request), "J"))
+    if service.decode:
+        table.add_row("first token after, last after", si(service.first_token_s, "s"), si(service.s_per_request, "s"))
+        table.add_row("tokens per second, all requests", *last, significant(float(service.tokens_per_s)))
+        table.add_row("requests that fit the memory", *last, f"{priced.concurrent:,}")
+    return table
+
+
+def _energy(priced: Priced) -> Table:
+    table = _table("Energy per token", f"by component; boundary: {PACKAGE}")
+    table.add_column("component")
+    for name in priced.phases:
+        table.add_column(name, justify="right")
+        table.add_column("share", justify="right")
+    phases = list(priced.phases.values())
+    for component in phases[0].bill.components:
+        each = [float(phase.bill.component_j(component)) / phase.tokens for phase in phases]
+        if any(each):
+            shares = [100 * joules / float(phase.j_per_token) for joules, phase in zip(each, phases, strict=True)]
+            cells = [cell for j, share in zip(each, shares, strict=True) for cell in (si(j, "J"), f"{share:.1f} %")]
+            table.add_row(component, *cells)
+    table.add_section()
+    totals = [cell for phase in phases for cell in (si(float(phase.j_per_token), "J"), "100 %")]
+    table.add_row("total", *totals, style="bold")
+    return table
+
+
+def _boundaries(priced: Priced) -> Table:
+    table = _table("Boundaries", "each holds the ones above it; a multiply-accumulate is two operations")
+    table.add_column("inside")
+    for name in priced.phases:
+        table.add_column(f"{name}\nJ/token", justify="right")
+        table.add_column(f"{name}\nTOPS/W", justify="right")
+    table.add_column("J/request", justify="right")
+    for boundary in SITE_BOUNDARIES:
+        cells = []
+        for phase in priced.phases.values():
+            cells.append(si(float(phase.site.within_j(boundary)) / phase.tokens, "J"))
+            cells.append(significant(float(tops_per_w(phase.site, boundary))))
+        table.add_row(boundary, *cells, si(float(priced.service.within_j(boundary)), "J"))
+    return table
+
+
+def _products(priced: Priced) -> Table:
+    """Where the time of a token goes, product by product."""
+    table = _table("Where the time goes", "share of a pass, and what bounds it")
+    table.add_column("product", overflow="fold")
+    table.add_column("dataflow", no_wrap=True)
+    for name in priced.phases:
+        table.add_column(name, justify="right")
+        table.add_column("bound by", no_wrap=True)
+    steps = {name: _by_name(phase) for name, phase in priced.phases.items()}
+    for product in dict.fromkeys(step for found in steps.values() for step in found):
+        cells, flows = [], []
+        for name, phase in priced.phases.items():
+            step = steps[name].get(product)
+            cells += ["–", ""] if step is None else [_percent(step[0] / phase.latency.seconds), step[1]]
+            flows += [] if step is None else [step[2]]
+        table.add_row(product, SHORT.get(next(filter(None, flows), ""), "–"), *cells)
+    return table
+
+
+def _by_name(phase: Phase) -> dict[str, tuple[float, str, str]]:
+    """Seconds, bound and dataflow of the products of a name, those of layers of several kinds together."""
+    found: dict[str, tuple[float, str, str]] = {}
+    for step in phase.latency.steps:
+        seconds = found.get(step.name, (0.0, "", ""))[0] + float(step.seconds)
+        found[step.name] = (seconds, step.bound_by, step.dataflow)
+    return found
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _baselines(priced: Priced) -> Table:
+    table = _table("The same request elsewhere", "inside the package, and with host and building")
+    table.add_column("hardware", overflow="fold")
+    for header in ("decode\ntime/token", "decode\nbound by", "package\nJ/request", "site\nJ/request"):
+        table.add_column(header, justify="right")
+    rows = [(f"{priced.chip.title}, {priced.chip.status}", priced.service, "bold")]
+    rows += [
+        (f"{f'{each.boards} × ' if each.boards > 1 else ''}{each.title}", each.service, "") for each in priced.digital
+    ]
+    for title, service, style in rows:
+        phase = service.decode or service.prefill
+        bound = phase.latency.bound_by
+        energies = (si(float(service.j_per_request), "J"), si(float(service.site_j_per_request), "J"))
+        table.add_row(title, si(float(phase.s_per_token), "s"), bound, *energies, style=style)
+    return table
+
+
+def _break_even(priced: Priced) -> Table:
+    table = _table("Break-even", f"J/request inside the package, against {priced.against}; each setting alone")
+    table.add_column("setting", overflow="fold")
+    for header in ("now", "breaks even at", "× digital now", "at best"):
+        table.add_column(header, justify="right")
+    for each in priced.break_even:
+        at = "never" if each.at is None and not each.wins_now else "always" if each.at is None else significant(each.at)
+        ratios = (significant(each.ratio_now), significant(each.ratio_best))
+        table.add_row(each.setting, significant(each.now), at, *ratios)
+    return table
+
+
+def _notes(priced: Priced) -> Text:
+    lines = []
+    if priced.model.assumed:
+        lines.append(
+            f"{priced.model.title}: {priced.model.source}. The price is that of the profile, not of the model."
+        )
+    service = priced.service
+    if service.decode and service.request.batch == 1:
+        lines.append(_why_decode_waits(priced, service.decode))
+    if service.prefill.choices:
+        lines.append(f"Dataflows are the best for {priced.objective}; --explain mapping says why.")
+    guesses = len(cost_record(priced)["assumed"])
+    lines.append(f"{guesses} settings behind these numbers are assumed; --explain COMPONENT opens a line of the bill.")
+    return Text("\n".join(lines))
+
+
+def _why_decode_waits(priced: Priced, phase: Phase) -> str:
+    """Batch 1 reads every weight for one token: what that means here, and on the digital hardware."""
+    bound = phase.latency.bound_by
+    elsewhere = {each.service.decode.latency.bound_by for each in priced.digital if each.service.decode}
+    reason = {
+        DRAM: "it reads every weight from memory for one token",
+        RELOAD: "it writes every weight into the cells for one token",
+    }.get(bound, "see the table above")
+    also = "; so is all the digital hardware, by DRAM" if elsewhere == {DRAM} else ""
+    return f"Decode at batch 1 is bound by {bound}: {reason}{also}. Light does not help there; a larger --batch does."
+
+
+def mapping_lines(priced: Priced) -> list[str]:
+    """Why every product is mapped as it is."""
+    lines = []
+    for name, phase in priced.phases.items():
+        lines.append(f"{name}, best for {priced.objective}:")
+        lines += [f"  {choice.product}: {choice.why(priced.objective or '')}" for choice in phase.choices]
+    return lines
+
+
+def _table(title: str, caption: str) -> Table:
+    return Table(
+        title=Text.assemble((title, "bold"), (f"  {caption}", "dim")),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        width=80,
+    )
