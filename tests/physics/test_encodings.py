@@ -43,7 +43,7 @@ def pinned(seed=1):
 
 
 @each_encoding
-@settings(max_examples=8)
+@settings(max_examples=5)
 @given(seed=st.integers(0, 2**31))
 def test_every_encoding_multiplies_exactly_when_nothing_disturbs_it(encoding, seed):
     rng = np.random.default_rng(seed)

@@ -55,7 +55,7 @@ def law(readings):
 
 
 def test_the_error_of_calibrated_columns_falls_with_the_root_of_the_readings():
-    counts = (32, 128, 512)
+    counts = (32, 512)
     calibrated = [calibrate(CHIP, readings, seed=readings).apply(CHIP) for readings in counts]
     gains = [gain_error(chip).std() for chip in calibrated]
     offsets = [offset_error(chip).std() for chip in calibrated]
@@ -82,8 +82,8 @@ def test_a_calibrated_chip_multiplies_better_than_one_whose_mean_is_known():
     assert errors["measured"] < 0.2 * errors["mean"]
 
 
-@pytest.mark.parametrize("encoding", ["offset", "two-pass", "coherent"])
-def test_every_encoding_can_be_calibrated(encoding):
+@pytest.mark.parametrize("encoding", ["offset", "two-pass"])
+def test_other_encodings_can_be_calibrated(encoding):
     quiet = {"adc.noise_rms": 1e-4, "die.gain_spread": 0.1, "die.offset_spread": 0.02}
     chip = override(CHIP, {"tile.encoding": encoding, "laser.power_w": 1e3, **quiet})
     rng = np.random.default_rng(0)
