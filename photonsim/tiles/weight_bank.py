@@ -136,11 +136,11 @@ class WeightBank(AbstractIncoherentTile):
         return not (self.crosstalk or is_on(self.temperature_offset_k) or is_on(self.locking_sigma_m))
 
     def cell_disturbances(self) -> tuple[Disturbance, ...]:
-        """See `AbstractIncoherentTile.cell_disturbances`."""
+        """See `AbstractIncoherentTile.cell_disturbances`; crosstalk that is made up for is none."""
         spacing = f"channels {float(self.channel_spacing_m / self.ring.fwhm_m):.3g} widths apart"
-        corrected = ", corrected" if self.corrects else ""
+        crosstalk = Disturbance("ring crosstalk", spacing, {"crosstalk": False})
         return (
-            Disturbance("ring crosstalk", f"{spacing}{corrected}", {"crosstalk": False}),
+            *(() if self.corrects else (crosstalk,)),
             Disturbance("ring temperature", f"{self.temperature_offset_k:g} K", {"temperature_offset_k": 0.0}),
             Disturbance("ring locking", f"± {self.locking_sigma_m * 1e12:g} pm", {"locking_sigma_m": 0.0}),
         )
