@@ -218,7 +218,7 @@ def _encode_weights(tile: AbstractBalancedTile, w: Float[Array, "*b k n"], colum
     full_scale = tile.adc.full_scale(tile.terms_per_readout, jax.lax.stop_gradient(values))
     per_product = float(input_code * weight_code)
     return set_readout(
-        levels, scales[..., 0, :], full_scale, per_product, tile.adc, tile.die, columns, variance, shot_variance, leaked
+        levels, scales[..., 0, :], full_scale, per_product, tile.adc, columns, variance, shot_variance, leaked
     )
 
 

@@ -325,7 +325,6 @@ class Crossbar(AbstractTile):
             self.adc.full_scale(self.rows, weights),
             float(full_scale_code(known.input_bits) * full),
             self.adc,
-            self.die,
             columns,
             variance=self.background_variance + (self.leak_variance(weights) if known.leaks else 0.0),
             shot_variance=1.0 / self.electrons_per_mac,

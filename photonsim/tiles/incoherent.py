@@ -275,7 +275,6 @@ def _program(
         tile.adc.full_scale(tile.rows, signal),
         float(full_scale_code(tile.input_dac.bits) * codes),
         tile.adc,
-        tile.die,
         columns,
         variance=tile.background_variance + (tile.leak_variance(light) if known.leaks else 0.0),
         shot_variance=1.0 / tile.electrons_per_mac if tile.receiver.shot_noise else 0.0,

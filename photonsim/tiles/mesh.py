@@ -250,7 +250,6 @@ def _program(tile: Mesh, w: Float[Array, "*b k n"], cores: int) -> Programmed:
         tile.adc.full_scale(tile.rows, jax.lax.stop_gradient(levels)),
         float(full_scale_code(tile.input_dac.bits)),
         tile.adc,
-        tile.die,
         tile.die.landing(cores, tile.columns, blocks.shape[-4], n),
         variance=jnp.asarray(tile.noise_variance, w.dtype),
     )

@@ -22,7 +22,6 @@ def set_readout(
     full_scale: Float[Array, "*b t n"],
     per_product: float,
     adc: Adc,
-    die: Die,
     columns: DieColumns,
     variance: Float[Array, "..."] | float = 0.0,
     shot_variance: Float[Array, "..."] | float = 0.0,

@@ -141,7 +141,6 @@ class TimeIntegrating(AbstractTile):
             self.adc.full_scale(self.integration_steps, jax.lax.stop_gradient(levels) / codes),
             float(full_scale_code(self.input_dac.bits) * codes),
             self.adc,
-            self.die,
             columns,
             variance=self.background_variance * jnp.asarray(symbols[:, None], w.dtype),
             shot_variance=1 / electrons,
