@@ -24,10 +24,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from photonsim.errors import PhotonsimError
 from photonsim.hf.attention import attention
 from photonsim.hf.dataflow import Dataflow, behaviour
-from photonsim.hf.products import OPAQUE, PRODUCTS, AbstractProduct, Grouped
+from photonsim.hf.products import OPAQUE, PRODUCTS, AbstractProduct, Dense, Grouped
 from photonsim.hf.units import AbstractHostUnit, host_unit
 from photonsim.swap.coverage import Coverage, Placement, check_strict, place
 from photonsim.swap.naming import UniqueNames
+from photonsim.swap.provenance import Provenance, join
 from photonsim.swap.roles import Role, role
 from photonsim.swap.rules import Rule, layer_counts, unused_rules, with_units
 from photonsim.swap.site import WEIGHT, AbstractMatmulUnit, Site, name_words
@@ -35,12 +36,18 @@ from photonsim.swap.site import WEIGHT, AbstractMatmulUnit, Site, name_words
 
 class AttentionInParts(TorchFunctionMode):
     """Replaces scaled dot-product attention by its parts. Its mere presence also keeps `torch.nn.MultiheadAttention`
-    from its own fused operation."""
+    from its own fused operation. A run that multiplies exactly is asked first whether it wants the parts."""
+
+    def __init__(self, run: "Interception | None" = None):
+        super().__init__()
+        self.run = run
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
-        if func is functional.scaled_dot_product_attention:
-            func = attention
-        return func(*args, **(kwargs or {}))
+        kwargs = kwargs or {}
+        if func is not functional.scaled_dot_product_attention:
+            return func(*args, **kwargs)
+        result = None if self.run is None else self.run.whole(func, *args, **kwargs)
+        return attention(*args, **kwargs) if result is None else result
 
 
 @dataclass(frozen=True)
@@ -121,6 +128,8 @@ class Interception(TorchDispatchMode):
         self.executed: dict[tuple, tuple[Placement, int]] = {}
         self.unique = UniqueNames()
         self._began = False
+        self._recorded: list[Placement] = []  # of an attention that is about to be taken apart
+        self._paused = False  # inside an attention that stays whole
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -143,6 +152,8 @@ class Interception(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
+        if self._paused:
+            return func(*args, **kwargs)
         build = PRODUCTS.get(func._schema.name)
         if build is not None:
             return self.operation(func, build, args, kwargs)
@@ -172,7 +183,7 @@ class Interception(TorchDispatchMode):
             return result
         found = role(self.dataflow.of(product.left), self.dataflow.of(product.right), product.either)
         product.tile_operand = found.tile_operand
-        placed = self.record(func, product, found)
+        placed = self._recorded.pop(0) if self._recorded else self.record(func, product, found)
         unit = None if placed.chip is None or self.counting else self.floor.unit(placed.chip)
         if unit is None or unit.exact:
             result = func(*args, **kwargs)
@@ -181,6 +192,34 @@ class Interception(TorchDispatchMode):
             target = args[0] if func._schema.name.endswith("_") else out
             result = result if target is None else target.copy_(result)
         self.dataflow.set(result, found.result)
+        return result
+
+    def whole(self, func, query, key, value, attn_mask=None, *args, **kwargs) -> torch.Tensor | None:
+        """Note both products of an attention; its result, undivided, if neither is disturbed."""
+        batch, rows, inner, columns = math.prod(query.shape[:-2]), *query.shape[-2:], key.shape[-2]
+        shapes = ((batch, rows, inner), (batch, inner, columns)), ((batch, rows, columns), (batch, *value.shape[-2:]))
+        scores = role(self.dataflow.of(query), self.dataflow.of(key), either=True)
+        shares = join(scores.result, self.dataflow.join((attn_mask,)))
+        gathered = role(shares, self.dataflow.of(value), either=True)
+        placed = []
+        for shape, found in zip(shapes, (scores, gathered), strict=True):
+            product = Dense(*(torch.empty(each, dtype=query.dtype, device="meta") for each in shape))
+            product.tile_operand = found.tile_operand
+            placed.append(self.record(torch.ops.aten.bmm.default, product, found))
+        units = [None if each.chip is None else self.floor.unit(each.chip) for each in placed]
+        if self.counting or all(unit is None or unit.exact for unit in units):
+            return self.undivided(func, gathered.result, query, key, value, attn_mask, *args, **kwargs)
+        self._recorded = placed
+        return None
+
+    def undivided(self, func: Any, found: Provenance, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """The result of an operation, whatever products it consists of, with its provenance."""
+        self._paused = True
+        try:
+            result = func(*args, **kwargs)
+        finally:
+            self._paused = False
+        self.dataflow.set(result, found)
         return result
 
     def record(self, func: Any, product: AbstractProduct, found: Role) -> Placement:

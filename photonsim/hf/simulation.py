@@ -119,7 +119,7 @@ class ModelOnChip:
         self._floor.forget_all_but(self._dataflow)
         first, second = np.asarray(jax.random.key_data(noise_key(stream.seed))).tolist()
         mode = Interception(self._floor, self._dataflow, (first, second), int(stream.row), counting)
-        with self._passes_of(mode, int(stream.row)), AttentionInParts(), mode:
+        with self._passes_of(mode, int(stream.row)), AttentionInParts(mode), mode:
             result = method(*args, **kwargs)
         return result, mode.coverage()
 

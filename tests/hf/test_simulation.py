@@ -111,6 +111,17 @@ def test_coverage_needs_no_weights(decoder, envise, tokens):
 
 
 @torch.no_grad()
+def test_attention_that_stays_whole_is_counted_as_if_taken_apart(decoder, ideal, tokens):
+    quick, parts = simulate(decoder, ideal), simulate(decoder, ideal, engine="numba")
+    for chunk in (tokens, tokens[:, :1]):
+        torch.testing.assert_close(quick(chunk).logits, parts(chunk).logits, rtol=0, atol=1e-4)
+        assert quick.executed.as_dict() == parts.executed.as_dict() == quick.coverage(chunk).as_dict()
+    with torch.inference_mode():
+        quick(tokens)
+    assert quick.executed.as_dict() == quick.coverage(tokens).as_dict()
+
+
+@torch.no_grad()
 def test_rules_reach_products_by_name_kind_and_layer(decoder, envise, tokens):
     rules = [Rule("*.self_attn:product*", "digital"), Rule("*", {"adc.bits": 6}, layers=-1), Rule("nothing", "chip")]
     sim = simulate(decoder, envise, rules)
