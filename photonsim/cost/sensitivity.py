@@ -20,10 +20,10 @@ from photonsim.cost.architecture import Architecture
 from photonsim.cost.energy import laid_energy
 from photonsim.cost.latency import laid_latency
 from photonsim.cost.mapping import Layout, lay_out
-from photonsim.cost.serving import Request, request_j, workloads
+from photonsim.cost.serving import Request, request_j, request_s, workloads
 from photonsim.cost.workload import Storage
 
-SHAPES = ("capacity",)  # sizes that change the layout, not the price of it
+LAYOUT_SIZES = ("capacity_bits",)  # ends of the names of numbers that change what happens, not what it costs
 
 
 class Sensitivity(NamedTuple):
@@ -50,8 +50,8 @@ def sensitivities(
     slopes = eqx.filter_grad(joules)(_as_arrays(chip))
     found = []
     for path, value in continuous_settings(chip):
-        slope = float(_get(slopes, path))
-        if not slope or any(word in path for word in SHAPES):
+        slope = float(setting(slopes, path))
+        if not slope or path.endswith(LAYOUT_SIZES):
             continue
         changed = [
             (factor, _set(chip, path, factor * value)) for factor in (0.5, 2.0) if _allowed(path, factor * value)
@@ -65,14 +65,13 @@ def sensitivities(
 
 def _seconds(chip: Chip, layouts: list[Layout], request: Request) -> float:
     """Time to the last token of a request."""
-    first, *steps = (float(laid_latency(chip, layout).seconds) for layout in layouts)
-    return first + (request.output - 1) * sum(steps)
+    return request_s(request, *(float(laid_latency(chip, layout).seconds) for layout in layouts))
 
 
-def continuous_settings(chip: Chip) -> Iterator[tuple[str, float]]:
-    """Dotted path and value of every continuous number of a chip that is not zero."""
+def continuous_settings(chip: Chip, zeros: bool = False) -> Iterator[tuple[str, float]]:
+    """Dotted path and value of every continuous number of a chip; with `zeros`, of those too that are zero."""
     for keys, value in jax.tree_util.tree_leaves_with_path(chip):
-        if isinstance(value, float) and value:
+        if isinstance(value, float) and (value or zeros):
             yield ".".join(str(key.name) for key in keys), value
 
 
@@ -80,14 +79,15 @@ def _as_arrays(chip: Chip) -> Chip:
     return jax.tree.map(lambda value: jax.numpy.asarray(value) if isinstance(value, float) else value, chip)
 
 
-def _get(chip: Any, path: str) -> Any:
+def setting(chip: Any, path: str) -> Any:
+    """What stands at a dotted path of a description; 0 where there is nothing, as in a gradient."""
     for name in path.split("."):
         chip = getattr(chip, name)
     return 0.0 if chip is None else chip
 
 
 def _set(chip: Chip, path: str, value: float) -> Chip:
-    return eqx.tree_at(lambda each: _get(each, path), chip, value)
+    return eqx.tree_at(lambda each: setting(each, path), chip, value)
 
 
 def _allowed(path: str, value: float) -> bool:

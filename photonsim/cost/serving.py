@@ -95,8 +95,7 @@ class Service(NamedTuple):
     @property
     def s_per_request(self):
         """Time to the last token."""
-        steps = self.request.output - 1 if self.decode else 0
-        return self.first_token_s + (steps * self.decode.latency.seconds if self.decode else 0.0)
+        return request_s(self.request, *(phase.latency.seconds for phase in (self.prefill, self.decode) if phase))
 
     @property
     def tokens_per_s(self):
@@ -108,6 +107,11 @@ class Service(NamedTuple):
 def request_j(request: Request, prefill_j, step_j=0.0):
     """Joules of one request from those of its prefill and of a decode step."""
     return (prefill_j + (request.output - 1) * step_j) / request.batch
+
+
+def request_s(request: Request, prefill_s, step_s=0.0):
+    """Seconds to the last token of a request."""
+    return prefill_s + (request.output - 1) * step_s
 
 
 def workloads(
