@@ -202,7 +202,9 @@ def cost_tables(priced: Priced) -> RenderableType:
 def _answer(priced: Priced) -> Table:
     service, request = priced.service, priced.service.request
     asked = f"{request.prompt} tokens in, {request.output} out" if service.decode else "one pass"
-    table = _table("A request", f"{asked}, batch {request.batch}; {priced.model.parameters / 1e9:.3g} billion parameters")
+    table = _table(
+        "A request", f"{asked}, batch {request.batch}; {priced.model.parameters / 1e9:.3g} billion parameters"
+    )
     table.add_column("")
     for name in priced.phases:
         table.add_column(name, justify="right")
