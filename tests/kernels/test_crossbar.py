@@ -46,13 +46,8 @@ def operands(x, programmed, readout, shared, key, row_offset=0):
     flags = (readout.noise, readout.shot_noise, readout.common_mode, readout.intensity_noise, readout.square_noise)
     values = settings(readout.input_bits, readout.adc_bits, readout.columns, *flags, row_offset)
     arrays = [programmed.levels, programmed.gain, programmed.offset, programmed.noise_variance]
-    arrays += [
-        programmed.shot_variance,
-        programmed.scale,
-        key,
-        np.array([shared.common_mode_codes, shared.intensity_rms], np.float32),
-        values,
-    ]
+    spreads = np.array([shared.common_mode_codes, shared.intensity_rms], np.float32)
+    arrays += [programmed.shot_variance, programmed.scale, programmed.square_variance, key, spreads, values]
     return [np.asarray(array) for array in (x, *arrays)]
 
 
