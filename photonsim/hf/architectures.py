@@ -261,8 +261,8 @@ architecture; no architecture has code of its own. What is measured:
 FOOTER = """
 ## What it costs
 
-`python benchmarks/hf.py`, SmolLM2-135M, one prefill of 512 tokens on one thread: processor time on the chip over that of
-the plain model, the median of pairs run in turn, with the weights already programmed. On a busy two-core machine:
+`python benchmarks/hf.py`, SmolLM2-135M, one prefill of 512 tokens on one thread: processor time on the chip over that
+of the plain model, the median of pairs run in turn, the weights already programmed. On a busy two-core machine:
 `ideal` 1.05 (3 pairs, 1.05 to 1.12), `lightmatter-envise-2025` with its noise 1.77 (2 pairs, 1.75 to 1.78).
 """
 
