@@ -23,12 +23,16 @@ COMMON = """
     from jax.sharding import NamedSharding, PartitionSpec
     import photonsim
     from photonsim.chip import load_chip
-    from photonsim.models import load
+    from photonsim.models.llama import LlamaConfig, llama, parameter_shapes
     from photonsim.models.sharding import device_mesh, shard_batch, shard_params
 
-    chip, model = load_chip("lightmatter-envise-2025"), load("tiny")
-    tokens = jnp.arange(4 * 16, dtype=jnp.int32).reshape(4, 16) % model.config.vocab_size
-    simulation = photonsim.simulate(model.apply, chip, engine="jax")
+    config = LlamaConfig(64, 32, 64, 1, 4, 4, 8, 64)
+    random = np.random.default_rng(0)
+    shapes = parameter_shapes(config).items()
+    weights = {name: jnp.asarray(random.normal(0, 0.3, shape), jnp.float32) for name, shape in shapes}
+    tokens = jnp.arange(4 * 16, dtype=jnp.int32).reshape(4, 16)
+    chip = load_chip("lightmatter-envise-2025")
+    simulation = photonsim.simulate(lambda params, tokens: llama(params, tokens, config), chip, engine="jax")
     run = jax.jit(lambda params, tokens, seed: simulation(params, tokens, seed=seed))
 """
 EIGHT_DEVICES = """
@@ -44,21 +48,21 @@ EIGHT_DEVICES = """
 
     # A model: sums over devices round differently, and a rounding may tip a converter by a code. Noise of another seed
     # moves the answer by far more.
-    params, batch = shard_params(model.params, model.config, mesh), shard_batch(tokens, mesh)
+    params, batch = shard_params(weights, config, mesh), shard_batch(tokens, mesh)
     assert params["model.layers.0.mlp.up_proj.weight"].addressable_shards[0].data.shape[0] * 4 == \\
-        model.params["model.layers.0.mlp.up_proj.weight"].shape[0]
-    alone, spread = np.asarray(run(model.params, tokens, 0)), np.asarray(run(params, batch, 0))
-    other = np.asarray(run(model.params, tokens, 1))
+        weights["model.layers.0.mlp.up_proj.weight"].shape[0]
+    alone, spread = np.asarray(run(weights, tokens, 0)), np.asarray(run(params, batch, 0))
+    other = np.asarray(run(weights, tokens, 1))
     assert np.abs(spread - alone).mean() < 0.05 * np.abs(other - alone).mean()
 """
 TWO_PROCESSES = """
     mesh = device_mesh(2, 1)
-    params, batch = shard_params(model.params, model.config, mesh), shard_batch(tokens, mesh)
+    params, batch = shard_params(weights, config, mesh), shard_batch(tokens, mesh)
     spread = run(params, batch, 0)
     here = np.concatenate([shard.data for shard in spread.addressable_shards])
     assert here.shape[0] == 2  # half of the batch each
-    alone = np.asarray(run(model.params, tokens, 0))[2 * jax.process_index() :][:2]
-    other = np.asarray(run(model.params, tokens, 1))[2 * jax.process_index() :][:2]
+    alone = np.asarray(run(weights, tokens, 0))[2 * jax.process_index() :][:2]
+    other = np.asarray(run(weights, tokens, 1))[2 * jax.process_index() :][:2]
     assert np.abs(here - alone).mean() < 0.05 * np.abs(other - alone).mean()
     print("process", jax.process_index(), "of", jax.process_count())
 """
