@@ -173,6 +173,8 @@ def analog_matmul(
     inputs = split_blocks(x, rows, axis=-1)  # (m, t, r)
     scales = block_scales(inputs, axis=-1)  # (m, t, 1)
     codes = encode(inputs, scales, readout.input_bits)
+    if readout.input_bits == 1:  # which has no code for zero: rows that the matrix does not fill are dark all the same
+        codes = codes * split_blocks(jnp.ones(x.shape[-1:], x.dtype), rows, axis=-1)
 
     def add_block(total, block):
         tile_key, q, s_x, tile = block
