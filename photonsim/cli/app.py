@@ -36,7 +36,7 @@ from photonsim.cli.reproduce import reproduce
 from photonsim.errors import PhotonsimError
 from photonsim.evaluate import run as run_model
 from photonsim.evaluate.run import versions
-from photonsim.models import available, load, read_text, sample_text
+from photonsim.models import available, load, open_checkpoint, read_text, sample_text
 from photonsim.report import check_writable, chip_tables, chips_table, run_tables, save_run_figure, write_json
 from photonsim.tiles import fast_engine_available
 
@@ -79,6 +79,9 @@ def run(
     policy: Policy = None,
     strict: Annotated[bool, typer.Option(help="Refuse products that stay digital without a rule.")] = False,
     engine: Engine = "auto",
+    layer_by_layer: Annotated[
+        bool, typer.Option("--layer-by-layer", help="Read a folder's weights as they are needed, not all at once.")
+    ] = False,
     json: Annotated[Path | None, typer.Option(help="Write the complete record here; a list of several chips'.")] = None,
     plot: Annotated[
         Path | None, typer.Option(help="Write the figure here (.png, .pdf, .svg); several get their chip's name.")
@@ -94,8 +97,8 @@ def run(
     passage = sample_text() if text is None else read_text(text)
     console = plain_console()
     with console.status(f"loading {model}"):
-        loaded = load(model)
-    longest = max(2, min(512, loaded.config.max_position_embeddings, tokens))
+        loaded = open_checkpoint(model) if layer_by_layer else load(model)
+    longest = max(2, min(512, loaded.longest, tokens))
     settled = {"tokens": tokens, "context": longest if context is None else context, "seed": seed, "rules": rules}
     records = []
     for each, path in zip(described, plots, strict=True):
@@ -146,7 +149,7 @@ def doctor() -> None:
 def _progress(task: str) -> Iterator[Callable[[int, int], None]]:
     """A bar on the error stream, moved by what is given, called with (done, total); silent without a terminal."""
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("windows"))
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("steps"))
     with Progress(
         *columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal
     ) as bar:

@@ -13,7 +13,7 @@ take it away; the shot noise of its light stays, and about `T_max / T_min` level
 
 import abc
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 from jax import numpy as jnp
@@ -34,10 +34,14 @@ class AbstractModulator(eqx.Module):
     - `extinction_ratio_db`: brightest over darkest, dB.
     """
 
-    energy_j: eqx.AbstractVar[Any]
-    static_power_w: eqx.AbstractVar[Any]
-    insertion_loss_db: eqx.AbstractVar[Any]
-    extinction_ratio_db: eqx.AbstractVar[Any]
+    if TYPE_CHECKING:  # a property may stand for any of these, which type checkers hold to be fields of every class
+
+        def __getattr__(self, name: str) -> Any: ...
+    else:
+        energy_j: eqx.AbstractVar[Any]
+        static_power_w: eqx.AbstractVar[Any]
+        insertion_loss_db: eqx.AbstractVar[Any]
+        extinction_ratio_db: eqx.AbstractVar[Any]
 
     @property
     def dark_settings(self) -> Mapping[str, float]:

@@ -26,16 +26,16 @@ from photonsim.cost import (
     latency,
 )
 from photonsim.errors import PhotonsimError
-from photonsim.models import Model
+from photonsim.models import TextModel
 from photonsim.swap import Coverage, OutliersDigital, Placement
 
 
-def decoder_shape(model: Model) -> Architecture:
+def decoder_shape(model: TextModel) -> Architecture:
     """The model's shape, as its digital work and memory traffic are counted."""
     return architecture(dataclasses.asdict(model.config), model.name)
 
 
-def prefill_workload(model: Model, table: Coverage, context: int) -> Workload:
+def prefill_workload(model: TextModel, table: Coverage, context: int) -> Workload:
     """What one sequence of `context` tokens asks of the hardware, with the products placed as the coverage says."""
     return pass_workload(table.products, decoder_shape(model), ForwardPass(sequences=1, tokens=context))
 

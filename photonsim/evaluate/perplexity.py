@@ -22,7 +22,7 @@ from jax import numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from photonsim.errors import PhotonsimError
-from photonsim.models import Model
+from photonsim.models import TextModel
 
 Forward = Callable[[int, Int[Array, "batch length"]], Float[Array, "batch length vocab"]]  # window number, tokens
 
@@ -54,11 +54,10 @@ class Window(NamedTuple):
     targets: Int[np.ndarray, " length"]
 
 
-def model_windows(model: Model, text: str, tokens: int, context: int) -> list[Window]:
+def model_windows(model: TextModel, text: str, tokens: int, context: int) -> list[Window]:
     """`text_windows` of a text as the model reads it, no longer than it can take."""
-    longest = model.config.max_position_embeddings
-    if context > longest:
-        raise PhotonsimError(f"context = {context}: {model.name} takes at most {longest} tokens at once.")
+    if context > model.longest:
+        raise PhotonsimError(f"context = {context}: {model.name} takes at most {model.longest} tokens at once.")
     return text_windows(model.encode(text), tokens, context)
 
 

@@ -29,9 +29,10 @@ from photonsim.cost import (
 from photonsim.cost.baselines import RUN_BASELINES
 from photonsim.evaluate.bill import decoder_shape, pass_bill, prefill_workload
 from photonsim.evaluate.budget import Effect, error_budget, silent_effects
-from photonsim.evaluate.perplexity import TokenScores, compare, join, model_windows
-from photonsim.models import Model
-from photonsim.swap import Coverage, Rule, check_rules, measured_coverage, simulate
+from photonsim.evaluate.perplexity import TokenScores, Window, compare, join, model_windows
+from photonsim.evaluate.streaming import Scores, stream
+from photonsim.models import Checkpoint, Model
+from photonsim.swap import Coverage, Rule, Simulation, check_rules, measured_coverage, simulate
 
 Progress = Callable[[int, int], None]  # windows done, windows in all
 
@@ -51,7 +52,7 @@ class Baseline:
 class Result:
     """What a run found. `as_dict` is the JSON record."""
 
-    model: Model
+    model: Model | Checkpoint
     chip: Chip
     seed: int
     tokens: int
@@ -136,7 +137,7 @@ class Result:
 
 
 def run(
-    model: Model,
+    model: Model | Checkpoint,
     chip: Chip,
     text: str,
     tokens: int = 2048,
@@ -150,26 +151,19 @@ def run(
     """Perplexity digitally and on the chip over the first `tokens` of a text, and the bill for a prefill of `context`.
 
     `rules` decide which products go to the chip (`photonsim.swap.rules`); one that decides none is refused. `progress`
-    is told of each finished window.
+    is told of each finished window, or, of a `Checkpoint`, of each finished layer.
     """
     windows = model_windows(model, text, tokens, context)
     shape = jax.ShapeDtypeStruct((1, context), jnp.int32)
     simulation = simulate(model.apply, chip, rules, seed=seed, strict=strict, engine=engine)
     check_rules(rules, [row.site for row in simulation.coverage(model.params, shape).rows])
-    coverage = measured_coverage(simulation, model.params, jnp.asarray(windows[0].tokens))
-    programmed = simulation.program(model.params, shape)
-    clock = _Stopwatch()
-    apply, on_chip = jax.jit(model.apply), jax.jit(simulation.run)
-    digital_forward = clock.timed("digital", lambda number, ids: apply(model.params, ids))
-    chip_forward = clock.timed(
-        "chip", lambda number, ids: on_chip(programmed, model.params, ids, seed=window_seed(seed, number))
-    )
-
-    parts = []
-    progress(0, len(windows))
-    for part in compare(digital_forward, chip_forward, windows):
-        parts.append(part)
-        progress(len(parts), len(windows))
+    keys = [window_seed(seed, number) for number in range(len(windows))]
+    if isinstance(model, Checkpoint):
+        coverage = simulation.coverage(model.params, shape)
+        scores = stream(model, chip, windows, keys, rules, strict, engine, progress)
+    else:
+        coverage = measured_coverage(simulation, model.params, jnp.asarray(windows[0].tokens))
+        scores = _from_memory(model, simulation, windows, keys, shape, progress)
 
     workload, known = prefill_workload(model, coverage, context), baselines()
     forward = ForwardPass(sequences=1, tokens=context)
@@ -180,16 +174,38 @@ def run(
         seed=seed,
         tokens=tokens,
         context=context,
-        digital=join([digital for digital, _ in parts]),
-        on_chip=join([chip_part for _, chip_part in parts]),
+        digital=join([digital for digital, _ in scores.parts]),
+        on_chip=join([on_chip for _, on_chip in scores.parts]),
         coverage=coverage,
         bill=bill,
         latency=seconds,
         baselines=tuple(_baseline(name, known[name], chip, workload) for name in RUN_BASELINES),
         effects=tuple(error_budget(chip, seed)),
-        digital_seconds=clock.seconds["digital"],
-        chip_seconds=clock.seconds["chip"],
+        digital_seconds=scores.digital_seconds,
+        chip_seconds=scores.chip_seconds,
     )
+
+
+def _from_memory(
+    model: Model,
+    simulation: Simulation,
+    windows: Sequence[Window],
+    keys: Sequence[PRNGKeyArray],
+    shape: jax.ShapeDtypeStruct,
+    progress: Progress,
+) -> Scores:
+    """Both runs of a model whose weights are in memory, window by window."""
+    programmed = simulation.program(model.params, shape)
+    clock = _Stopwatch()
+    apply, on_chip = jax.jit(model.apply), jax.jit(simulation.run)
+    digital = clock.timed("digital", lambda number, ids: apply(model.params, ids))
+    photonic = clock.timed("chip", lambda number, ids: on_chip(programmed, model.params, ids, seed=keys[number]))
+    parts = []
+    progress(0, len(windows))
+    for part in compare(digital, photonic, windows):
+        parts.append(part)
+        progress(len(parts), len(windows))
+    return Scores(parts, clock.seconds["digital"], clock.seconds["chip"])
 
 
 def window_seed(seed: int, number: int) -> PRNGKeyArray:

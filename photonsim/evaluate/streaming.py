@@ -21,7 +21,7 @@ from photonsim.models.streaming import Checkpoint
 from photonsim.swap import Rule, simulate
 
 
-class Streamed(NamedTuple):
+class Scores(NamedTuple):
     """Scores of each window, digital and on the chip, and the seconds that the two runs took for a window."""
 
     parts: list[tuple[TokenScores, TokenScores]]
@@ -38,7 +38,7 @@ def stream(
     strict: bool = False,
     engine: str = "auto",
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Streamed:
+) -> Scores:
     """Both runs over all windows, of which each has a noise key; `progress` is told of each finished stage."""
     _return_freed_memory()
     embedding, *layers, last = checkpoint.stages
@@ -56,7 +56,7 @@ def stream(
     apply, on_chip = _runs(checkpoint, last, digital[0], chip, rules, strict, engine)
     parts = list(compare(lambda i, _: apply(digital[i]), lambda i, _: on_chip(photonic[i], keys[i]), windows))
     progress(len(layers) + 1, len(layers) + 1)
-    return Streamed(parts, seconds[0] / len(windows), seconds[1] / len(windows))
+    return Scores(parts, seconds[0] / len(windows), seconds[1] / len(windows))
 
 
 def _runs(

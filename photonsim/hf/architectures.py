@@ -86,10 +86,11 @@ def check(architecture: Architecture) -> Check:
 def _check(architecture: Architecture, implementation: str, noisy: Chip) -> Check:
     model = architecture.model(implementation)
     expected = output(model(**architecture.inputs))
+    inputs: dict[str, Any] = dict(architecture.inputs)
     exact = ModelOnChip(model, load_chip("ideal"), engine="numba")
-    difference = float((output(exact(**architecture.inputs)) - expected).abs().max())
+    difference = float((output(exact(**inputs)) - expected).abs().max())
     on_chip = ModelOnChip(model, noisy)
-    noise = output(on_chip(**architecture.inputs)) - expected
+    noise = output(on_chip(**inputs)) - expected
     table = on_chip.executed
     return Check(
         architecture.name,
@@ -162,7 +163,7 @@ def _of(name: str, config: str, **settings: Any) -> Callable[[str], torch.nn.Mod
 
 
 def _diffusion_transformer(implementation: str) -> torch.nn.Module:
-    from diffusers import DiTTransformer2DModel
+    from diffusers import DiTTransformer2DModel  # pyright: ignore[reportPrivateImportUsage]
 
     return DiTTransformer2DModel(
         num_attention_heads=2, attention_head_dim=16, in_channels=4, out_channels=8, num_layers=2, sample_size=8,

@@ -101,7 +101,7 @@ class Dataflow:
             stop = start + tensor.numel()
             if not any(other.start <= start < other.stop for other in inside):
                 weight = Provenance(Origin.WEIGHT, frozenset([name]))
-                inside.append(Parameter(name, start, stop, tuple(tensor.shape), tensor.stride(), weight))
+                inside.append(Parameter(name, int(start), int(stop), tuple(tensor.shape), tensor.stride(), weight))
                 self._kept.append(storage)
 
     def parameter(self, tensor: torch.Tensor) -> Parameter | None:

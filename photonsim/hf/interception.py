@@ -203,7 +203,8 @@ class Interception(TorchDispatchMode):
         gathered = role(shares, self.dataflow.of(value), either=True)
         placed = []
         for shape, found in zip(shapes, (scores, gathered), strict=True):
-            product = Dense(*(torch.empty(each, dtype=query.dtype, device="meta") for each in shape))
+            left, right = (torch.empty(each, dtype=query.dtype, device="meta") for each in shape)
+            product = Dense(left, right)
             product.tile_operand = found.tile_operand
             placed.append(self.record(torch.ops.aten.bmm.default, product, found))
         units = [None if each.chip is None else self.floor.unit(each.chip) for each in placed]

@@ -37,11 +37,12 @@ def trace(model: torch.nn.Module) -> tuple[Callable[..., Any], dict[str, jax.Arr
     from torchax.interop import JittableModule
 
     module = JittableModule(model)
-    weights = environment.t2j_copy({**module.buffers, **module.params})
+    held: Any = module  # its annotations say what PyTorch's own modules have
+    weights = environment.t2j_copy({**held.buffers, **held.params})
 
     def function(weights: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
-        params = {name: weights[name] for name in module.params}
-        buffers = {name: weights[name] for name in module.buffers}
+        params = {name: weights[name] for name in held.params}
+        buffers = {name: weights[name] for name in held.buffers}
         params, buffers, args, kwargs = environment.j2t_iso((params, buffers, args, kwargs))
         with environment, AttentionInParts(), torch.no_grad():
             result = module.functional_call("forward", params, buffers, *args, **kwargs)
@@ -112,5 +113,6 @@ def _all(values, dim=None, keepdim=False):
 
 
 def _grouped_mm(rows, matrices, offs=None, bias=None, out_dtype=None):
+    assert offs is not None
     sizes = jnp.diff(offs, prepend=0).astype(jnp.int32)
     return jax.lax.ragged_dot(rows, matrices, sizes).astype(out_dtype or rows.dtype)

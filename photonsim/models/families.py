@@ -48,6 +48,7 @@ class Family(NamedTuple):
     place: Callable[[str, Any], Place | None]
     shapes: Callable[[Any], dict[str, tuple[int, ...]]]
     forward: Callable[[Params, Any, Any], Any]
+    predicts: bool  # the next token, so that a text has a perplexity
 
 
 def read_config(description: Mapping[str, Any]) -> Config:
@@ -254,10 +255,10 @@ def place_vit(name: str, config: VitConfig) -> Place | None:
     return Place(name) if needed else None
 
 
-LLAMA = Family(read_llama, place_llama, llama_shapes, llama)
-GPT2 = Family(read_gpt2, place_gpt2, gpt2_shapes, gpt2)
-BERT = Family(read_bert, place_bert, bert_shapes, bert)
-VIT = Family(read_vit, place_vit, vit_shapes, vit)
+LLAMA = Family(read_llama, place_llama, llama_shapes, llama, True)
+GPT2 = Family(read_gpt2, place_gpt2, gpt2_shapes, gpt2, True)
+BERT = Family(read_bert, place_bert, bert_shapes, bert, False)
+VIT = Family(read_vit, place_vit, vit_shapes, vit, False)
 FAMILIES = {
     **dict.fromkeys(("llama", "mistral", "qwen2", "qwen3", *MIXTURES), LLAMA),
     "gpt2": GPT2,

@@ -33,6 +33,11 @@ class Gpt2Config:
     def __post_init__(self):
         check_fields(self, divisible=("n_embd", "n_head"))
 
+    @property
+    def max_position_embeddings(self) -> int:
+        """`n_positions`, under the name that other families have for it."""
+        return self.n_positions
+
 
 def parameter_shapes(config: Gpt2Config) -> dict[str, tuple[int, ...]]:
     """Every parameter's name and shape."""

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -22,8 +23,8 @@ class TextModel:
     """What a model answers to wherever its weights are."""
 
     name: str
-    config: Config
-    tokenizer: Tokenizer | None
+    config: Any  # of the class of its family
+    tokenizer: Any  # a `Tokenizer`, or `None` where images go in
 
     def apply(self, params: Params, inputs: Array) -> Array:
         """Next-token logits of a decoder, hidden states of an encoder, as its family returns them.
@@ -41,6 +42,16 @@ class TextModel:
         return self._tokenizer.decode(list(ids), skip_special_tokens=False)
 
     @property
+    def longest(self) -> int:
+        """Tokens that the model can be given at once. Raises `PhotonsimError` for one that predicts no next token."""
+        if not family_of(self.config).predicts:
+            raise PhotonsimError(
+                f"{self.name} is an encoder: it predicts no next token, so a text has no perplexity. "
+                "photonsim.simulate(model.apply, chip) puts it on a chip."
+            )
+        return self.config.max_position_embeddings
+
+    @property
     def _tokenizer(self) -> Tokenizer:
         if self.tokenizer is None:
             raise PhotonsimError(f"{self.name} has no tokenizer: it takes images, not text.")
@@ -52,9 +63,9 @@ class Model(TextModel):
     """A model ready to run. `digest_sha256` is that of the weight file, or of the shards one after another."""
 
     name: str
-    config: Config
+    config: Any
     params: dict[str, jax.Array]
-    tokenizer: Tokenizer | None
+    tokenizer: Any
     digest_sha256: str
 
 

@@ -28,8 +28,8 @@ class Checkpoint(TextModel):
     """A Hugging Face folder of the Llama family whose weights stay on disk; `params` are their shapes."""
 
     name: str
-    config: LlamaConfig  # pyright: ignore[reportIncompatibleVariableOverride]  (frozen, so narrowing is safe)
-    tokenizer: Tokenizer  # pyright: ignore[reportIncompatibleVariableOverride]
+    config: LlamaConfig
+    tokenizer: Tokenizer
     files: tuple[Path, ...]
 
     @property

@@ -221,6 +221,7 @@ def test_what_sweeps_explain_is_taken_off_the_noise(published, mild):
     tile = crossbar_of(chip)
     assert fit.sweeps_in_settings
     assert tile.cell_errors.gain_spread == pytest.approx(0.1, rel=4 / (2 * 4096) ** 0.5)
+    assert fit.inputs is not None
     assert tile.input_dnl_rms == pytest.approx(fit.inputs.inl_rms / 511.5 * (3 * 511) ** 0.5)
     assert tile.adc.noise_rms < fit.die.noise_median / 1023
     again = regenerate(override(chip, {"die.seed": 9}), 8.08, VECTORS, COLUMNS, jax.random.key(2), seed=2)

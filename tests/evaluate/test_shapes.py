@@ -187,12 +187,3 @@ def test_phase_does_next_to_nothing_beside_magnitude(narrow):
     sigma = np.deg2rad(7.0)
     expected = ((1 - np.exp(-(sigma**2) / 2)) ** 2 + (1 - np.exp(-(sigma**2))) ** 2 / 2) / (2 * 0.08**2)
     assert phase / magnitude == pytest.approx(expected, rel=0.1)  # 4,096 outputs each: 2.2 % twice; σ_m⁴ is 0.3 %
-
-
-def test_operands_need_a_dynamic_crossbar():
-    with pytest.raises(PhotonsimError, match=r"magnitude_sigma|dynamic crossbar"):
-        noisy_operands(0.03, 2.0, "ideal")
-    assert (
-        load_chip("lightening-transformer-b-8bit").name
-        in noisy_operands(0.0, 0.0, "lightening-transformer-b-8bit").name
-    )

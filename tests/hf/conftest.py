@@ -1,12 +1,14 @@
 """Chips that are read once, a small decoder, and one PyTorch thread: the machine's processors run other tests."""
 
+from typing import Any
+
 import pytest
 import torch
 import transformers
 
 from photonsim.chip import load_chip
 
-CONFIG = {"vocab_size": 97, "hidden_size": 48, "intermediate_size": 64, "num_hidden_layers": 2}
+CONFIG: dict[str, Any] = {"vocab_size": 97, "hidden_size": 48, "intermediate_size": 64, "num_hidden_layers": 2}
 CONFIG |= {"num_attention_heads": 4, "num_key_value_heads": 4, "max_position_embeddings": 64, "pad_token_id": 0}
 
 

@@ -53,7 +53,7 @@ CASES = {
     "dot": (lambda m, x: torch.dot(m.w, x), {"w": normal(6)}, (normal(6),)),
     "einsum": (lambda m, x: torch.einsum("bti,oi->bto", x, m.w), {"w": normal(5, 6)}, (normal(2, 4, 6),)),
     "experts": (
-        lambda m, x: torch._grouped_mm(x, m.w, offs=torch.tensor([3, 3, 8], dtype=torch.int32)),
+        lambda m, x: torch.ops.aten._grouped_mm(x, m.w, torch.tensor([3, 3, 8], dtype=torch.int32)),
         {"w": normal(3, 8, 8)}, (normal(8, 8),),
     ),
 }  # fmt: skip

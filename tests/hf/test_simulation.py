@@ -1,6 +1,7 @@
 """Laws of a model on a chip: noise, cache, programming, gradients, precision, coverage, and what is refused."""
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -126,7 +127,7 @@ def test_rules_reach_products_by_name_kind_and_layer(decoder, envise, tokens):
     rules = [Rule("*.self_attn:product*", "digital"), Rule("*", {"adc.bits": 6}, layers=-1), Rule("nothing", "chip")]
     sim = simulate(decoder, envise, rules)
     sim(tokens)
-    on = {row.name: getattr(row.chip, "name", None) for row in sim.executed.rows}
+    on: dict[str, Any] = {row.name: getattr(row.chip, "name", None) for row in sim.executed.rows}
     assert on["model.layers.0.self_attn:product"] is None
     assert "adc.bits=6" in on["model.layers.1.mlp.up_proj.weight"]
     assert on["lm_head.weight"] == envise.name
@@ -164,7 +165,7 @@ def test_products_that_no_chip_takes_are_reported(envise):
     model = Strange()
     sim = simulate(model, envise)
     sim(x)
-    reasons = [row.reason for row in sim.executed.rows if not row.on_chip]
+    reasons = [row.reason or "" for row in sim.executed.rows if not row.on_chip]
     assert [reason.partition(" operand")[0] for reason in reasons] == ["int32", "sparse_coo", "complex64"]
     with pytest.raises(PhotonsimError, match=r"strict: .* stays digital, .* operand"):
         simulate(model, envise, strict=True)(x)

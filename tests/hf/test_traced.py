@@ -1,5 +1,7 @@
 """The traced adapter against the eager one: same sites, same noise, same answers; and what only it can do."""
 
+from typing import Any
+
 import jax
 import numpy as np
 import pytest
@@ -19,7 +21,7 @@ def arrays(inputs):
 
 @pytest.mark.parametrize("name", ["GPT-2", "Llama", "Mixtral", "ViT"])
 def test_both_adapters_find_the_same_sites_and_give_the_same_noisy_answer(name, envise):
-    model, inputs = ALL[name].model("sdpa"), dict(ALL[name].inputs)
+    model, inputs = ALL[name].model("sdpa"), dict[str, Any](ALL[name].inputs)
     if ALL[name].generate:
         inputs["use_cache"] = False
     with torch.no_grad():

@@ -9,12 +9,14 @@ from photonsim.chip import load_chip, override
 from photonsim.models.digits import classify, initial_params, load_digits
 from photonsim.models.digits.train import accuracy, digital, through, train
 from photonsim.swap import simulate
+from photonsim.tiles import Crossbar
 
 
 @pytest.fixture(scope="module")
 def noisy_chip():
     """Shot noise alone, 16 photons per multiply-accumulate at full scale."""
     chip = override(load_chip("ideal"), {"tile.rows": 512, "receiver.shot_noise": True, "laser.power_w": 1e-3})
+    assert isinstance(chip.tile, Crossbar)
     return eqx.tree_at(lambda chip: chip.tile, chip, chip.tile.with_photons_per_mac(16.0))
 
 

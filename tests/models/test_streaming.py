@@ -69,7 +69,7 @@ LARGE = LlamaConfig(
     vocab_size=512,
     hidden_size=1024,
     intermediate_size=4096,
-    num_hidden_layers=12,
+    num_hidden_layers=8,
     num_attention_heads=16,
     num_key_value_heads=16,
     head_dim=64,
@@ -100,7 +100,7 @@ def write_large(folder, layers_per_shard: int) -> tuple[int, int]:
 
 @pytest.mark.slow
 def test_a_checkpoint_larger_than_memory_runs_in_little_more_than_its_largest_shard(tmp_path):
-    weights, shard = write_large(tmp_path, layers_per_shard=6)
+    weights, shard = write_large(tmp_path, layers_per_shard=4)
     program = textwrap.dedent(
         f"""
         import resource

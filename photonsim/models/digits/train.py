@@ -6,6 +6,7 @@ its gradient straight through, and the network learns to leave room for both. No
 
 import functools
 from collections.abc import Callable
+from typing import cast
 
 import jax
 import numpy as np
@@ -34,7 +35,7 @@ def through(simulation: Simulation) -> Forward:
 
 
 @functools.partial(jax.jit, static_argnums=(1, 4))
-def train(key: PRNGKeyArray, forward: Forward, images: Array, labels: Array, epochs: int) -> dict[str, Array]:
+def train(key: PRNGKeyArray, forward: Forward, images: Array, labels: Array, epochs: int) -> Params:
     """Adam with a cosine to zero on batches of 100; the key decides first weights, order and noise.
 
     One compiled loop, so `jax.vmap` over keys trains several networks.
@@ -59,10 +60,10 @@ def train(key: PRNGKeyArray, forward: Forward, images: Array, labels: Array, epo
 
     params = initial_params(start)
     (params, _), _ = jax.lax.scan(step, (params, optimizer.init(params)), jnp.arange(epochs * batches))
-    return params
+    return cast(Params, params)
 
 
 def accuracy(forward: Forward, params: Params, digits: Digits, key: PRNGKeyArray, draws: int = 1) -> float:
     """Share of images put into their class, over `draws` of the noise."""
-    scores = jax.lax.map(lambda each: forward(params, digits.images, each), jax.random.split(key, draws))
+    scores = jax.lax.map(lambda each: forward(params, jnp.asarray(digits.images), each), jax.random.split(key, draws))
     return float(np.mean(np.asarray(scores).argmax(-1) == digits.labels))
