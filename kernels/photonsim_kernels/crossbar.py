@@ -203,7 +203,7 @@ def _encode_row(job_address, i):
         address = job.x + 4 * ((_source(job, 0, b) * job.rows + m) * job.inner + start)
         x = carray(pointer(address, np.float32), count)
         scale = block_scale(x)
-        block = i * job.blocks + t
+        block = (b * job.blocks + t) * job.rows + m
         pointer(job.scales, np.float32)[block] = scale
         place = job.code_bytes * job.code_rows * block
         if job.code_bytes == 2:
@@ -413,7 +413,7 @@ def _multiply(job, codes, panel, together, out, light):
 
     Of their magnitudes, if it is the `light` that is wanted.
     """
-    stride = job.code_bytes * job.code_rows * job.blocks
+    stride = job.code_bytes * job.code_rows
     steps = job.code_rows * job.code_bytes // 4
     start = 0
     while start < steps:
@@ -449,10 +449,10 @@ def _multiply_light(job, task, row, p, together):
         panel = task.magnitude_panels + p * task.panel_bytes
         _multiply(job, codes, panel, together, task.magnitude_sums, True)
         return
-    q, stride, steps = job.magnitudes + job.byte_rows * row, job.byte_rows * job.blocks, job.byte_rows // BYTE_STEP
+    q, stride, steps = job.magnitudes + job.byte_rows * row, job.byte_rows, job.byte_rows // BYTE_STEP
     panel, totals = task.magnitude_panels + p * task.byte_panel_bytes, job.magnitude_totals + 4 * row
     if together:
-        byte_product_rows(q, stride, panel, steps, totals, 4 * job.blocks, task.magnitude_sums)
+        byte_product_rows(q, stride, panel, steps, totals, 4, task.magnitude_sums)
     else:
         byte_product_row(q, stride, panel, steps, totals, 0, task.magnitude_sums)
 
@@ -487,7 +487,7 @@ def _draw(task, rows, number):
 def _read(job, task, t, m, together):
     """Six rows or one of one block: multiplied, read, and added to the totals."""
     setting, spreads = _setting(job, task.b), pointer(job.shared + 8 * _source(job, 9, task.b), np.float32)
-    row = (task.b * job.rows + task.first_row + m) * job.blocks + t
+    row = (task.b * job.blocks + t) * job.rows + task.first_row + m
     codes = job.codes + job.code_bytes * job.code_rows * row
     scales, squares = job.scales + 4 * row, job.squares + 4 * row
     noise, shot_noise, square_noise = task.noise != 0, task.shot_noise != 0, task.square_noise != 0
@@ -510,7 +510,7 @@ def _read(job, task, t, m, together):
         if together:
             read_rows(
                 columns[0], columns[1], columns[2], columns[3], columns[4], columns[5], task.sums, task.magnitude_sums,
-                common, light, total, deviates, scales, squares, 4 * job.blocks, spreads[0], spreads[1],
+                common, light, total, deviates, scales, squares, 4, spreads[0], spreads[1],
                 setting.adc_bits, noise, shot_noise, common_mode, intensity_noise, square_noise,
             )  # fmt: skip
         else:
