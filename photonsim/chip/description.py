@@ -34,32 +34,11 @@ from photonsim.chip.chip import Chip, Quoted, Source
 from photonsim.converters import Adc, Dac
 from photonsim.devices import MODULATORS, STAGES, AbstractModulator, AbstractPassive, Loss
 from photonsim.errors import PhotonsimError, nearest
-from photonsim.tiles import (
-    AbstractTile,
-    Crossbar,
-    DynamicCrossbar,
-    Homodyne,
-    Mesh,
-    PcmCrossbar,
-    Residue,
-    Sliced,
-    TimeIntegrating,
-    WeightBank,
-)
+from photonsim.tiles import AbstractTile
 from photonsim.tiles.correction import CORRECTIONS, AbstractCorrection
 from photonsim.tiles.encodings import ENCODINGS, AbstractEncoding
+from photonsim.tiles.kinds import TILES
 
-TILES: dict[str, type[AbstractTile]] = {
-    "crossbar": Crossbar,
-    "dynamic-crossbar": DynamicCrossbar,
-    "homodyne": Homodyne,
-    "mesh": Mesh,
-    "pcm-crossbar": PcmCrossbar,
-    "residue": Residue,
-    "sliced": Sliced,
-    "time-integrating": TimeIntegrating,
-    "weight-bank": WeightBank,
-}
 # What a table chooses among by its `kind`, and the kind of one that does not say
 FAMILIES: dict[type[eqx.Module], Mapping[str, type[eqx.Module]]] = {
     AbstractTile: TILES,

@@ -1,6 +1,6 @@
 """The electronic half of the chip: memories, accumulators, the unit that does what light does not, and what is around.
 
-Fields with a default are *assumed* where a chip's file does not give them; `photonsim.cost.tariff` says where each
+Fields with a default are *assumed* where a chip's file does not give them; `photonsim.chip.defaults` says where each
 default is from.
 """
 

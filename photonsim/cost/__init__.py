@@ -9,6 +9,7 @@ from photonsim.cost.bill import Charge as Charge
 from photonsim.cost.bill import assumed as assumed
 from photonsim.cost.bill import explain as explain
 from photonsim.cost.bill import tops_per_w as tops_per_w
+from photonsim.cost.catalogue import load_architecture as load_architecture
 from photonsim.cost.config import architecture as architecture
 from photonsim.cost.energy import energy as energy
 from photonsim.cost.energy import peak_bill as peak_bill
@@ -20,7 +21,6 @@ from photonsim.cost.energy import workload_events as workload_events
 from photonsim.cost.forward import forward as forward
 from photonsim.cost.latency import Latency as Latency
 from photonsim.cost.latency import latency as latency
-from photonsim.cost.library import load_architecture as load_architecture
 from photonsim.cost.workload import ForwardPass as ForwardPass
 from photonsim.cost.workload import Product as Product
 from photonsim.cost.workload import Storage as Storage

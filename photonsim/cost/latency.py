@@ -18,7 +18,6 @@ Counts are exact whole numbers until they meet a price or a rate, and floats fro
 whole number above 2^31.
 """
 
-from functools import singledispatch
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -28,19 +27,6 @@ from jax import numpy as jnp
 from photonsim.chip import Chip
 from photonsim.cost.mapping import DIGITAL_UNIT, Layout, Mapped, Plan, lay_out
 from photonsim.cost.workload import MatrixProduct, Workload, macs
-from photonsim.errors import PhotonsimError
-from photonsim.tiles import (
-    AbstractTile,
-    Crossbar,
-    DynamicCrossbar,
-    Homodyne,
-    Mesh,
-    PcmCrossbar,
-    Residue,
-    Sliced,
-    TimeIntegrating,
-    WeightBank,
-)
 
 OPTICS = "optics"
 RELOAD = "weight reload"
@@ -168,7 +154,7 @@ def _digital_step(chip: Chip, product: MatrixProduct, dram_s) -> Step:
 
 def mapped_step(chip: Chip, product: MatrixProduct, mapped: Mapped, dram_s) -> Step:
     """The roofline of a product that is laid out on the tiles, all its trips together."""
-    trips, events, reload = float(product.trips), mapped.events, tile_reload(chip.tile)
+    trips, events, reload = float(product.trips), mapped.events, chip.tile.reload
     return Step(
         product.name,
         optics_s=trips * mapped.cycles / chip.clock_hz,
@@ -179,48 +165,6 @@ def mapped_step(chip: Chip, product: MatrixProduct, mapped: Mapped, dram_s) -> S
         dataflow=mapped.dataflow,
         macs=float(macs(product)),
     )
-
-
-class Reload(NamedTuple):
-    """Time to write a tile, and whether the tile computes meanwhile."""
-
-    seconds: float
-    hidden: bool
-
-
-@singledispatch
-def tile_reload(tile: AbstractTile) -> Reload:
-    """How a tile is given its next weights. A tile of another kind registers its own."""
-    raise PhotonsimError(f"The tile {type(tile).__name__} has no reload time: register one with `tile_reload`.")
-
-
-@tile_reload.register(Crossbar)
-@tile_reload.register(WeightBank)
-@tile_reload.register(PcmCrossbar)
-def _(tile: Crossbar | WeightBank | PcmCrossbar) -> Reload:
-    return Reload(tile.cell.tile_write_time_s, tile.cell.double_buffered)
-
-
-@tile_reload.register
-def _(tile: Mesh) -> Reload:
-    return Reload(tile.phase_shifter.response_time_s, False)  # all phases settle together, and light must wait
-
-
-@tile_reload.register(DynamicCrossbar)
-@tile_reload.register(Homodyne)
-@tile_reload.register(TimeIntegrating)
-def _(tile: AbstractTile) -> Reload:
-    return Reload(0.0, True)  # weights are light: there is nothing to write
-
-
-@tile_reload.register
-def _(tile: Sliced) -> Reload:
-    return tile_reload(tile.inner)
-
-
-@tile_reload.register
-def _(tile: Residue) -> Reload:
-    return Reload(tile.cell.tile_write_time_s, tile.cell.double_buffered)
 
 
 def vector_step(workload: Workload, operations_per_s: float, dram_bandwidth_bits_per_s: float, host_s=0.0) -> Step:

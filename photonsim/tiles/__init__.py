@@ -1,7 +1,9 @@
 """Matrix-multiply units: a matrix you can multiply by, that answers as light would, and hands you the bill."""
 
 from photonsim.tiles.base import AbstractTile as AbstractTile
+from photonsim.tiles.base import Devices as Devices
 from photonsim.tiles.base import Disturbance as Disturbance
+from photonsim.tiles.base import Reload as Reload
 from photonsim.tiles.crossbar import Crossbar as Crossbar
 from photonsim.tiles.die import Die as Die
 from photonsim.tiles.dynamic import DynamicCrossbar as DynamicCrossbar

@@ -3,7 +3,7 @@
 import abc
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 from jaxtyping import Array, Float, UInt32
@@ -21,6 +21,29 @@ class Disturbance:
     name: str
     setting: str
     off: Mapping[str, Any]
+
+
+class Devices(NamedTuple):
+    """How many of each device one core has; of what several cores share, its part.
+
+    - `modulators`: inputs that are modulated at once, each with a converter; all rails of an input are one.
+    - `weight_modulators`: weights that are, where weights are light.
+    - `cells`: what holds or multiplies a weight: cells, rings, phase shifters, crossings of two operands.
+    - `receivers`: pairs of photodiodes; `readouts`: amplifiers with their converters.
+    """
+
+    modulators: float
+    cells: float
+    receivers: float
+    readouts: float
+    weight_modulators: float = 0.0
+
+
+class Reload(NamedTuple):
+    """Time to write a tile, s, and whether the tile computes meanwhile."""
+
+    seconds: Any
+    hidden: bool
 
 
 class AbstractTile(eqx.Module):
@@ -47,6 +70,16 @@ class AbstractTile(eqx.Module):
     @abc.abstractmethod
     def converter_bits(self) -> tuple[int | None, int | None, int | None]:
         """Bits of an input, a weight and an output; `None` is ideal."""
+
+    @property
+    @abc.abstractmethod
+    def devices(self) -> Devices:
+        """What one core is made of."""
+
+    @property
+    def reload(self) -> Reload:
+        """How a tile is given its next weights; nothing to do where they are light."""
+        return Reload(0.0, True)
 
     @abc.abstractmethod
     def disturbances(self) -> tuple[Disturbance, ...]:

@@ -37,7 +37,7 @@ from photonsim.devices import (
 )
 from photonsim.errors import PhotonsimError, check_choice, check_count, check_number
 from photonsim.events import PARTIAL_SUM_BITS, EventCounts
-from photonsim.tiles.base import AbstractTile, Disturbance
+from photonsim.tiles.base import AbstractTile, Devices, Disturbance, Reload
 from photonsim.tiles.cell_errors import CellErrors
 from photonsim.tiles.die import Die, DieColumns, land
 from photonsim.tiles.encodings import AbstractEncoding, Coherent, Differential, OffsetProgrammed
@@ -236,6 +236,17 @@ class Crossbar(AbstractTile):
     def converter_bits(self) -> tuple[int | None, int | None, int | None]:
         """See `AbstractTile.converter_bits`."""
         return self.input_dac.bits, self.cell.bits, self.adc.bits
+
+    @property
+    def devices(self) -> Devices:
+        """See `AbstractTile.devices`: a reference column is one more to hold and to read."""
+        columns = self.columns + self.encoding.references
+        return Devices(modulators=self.rows, cells=self.rows * columns, receivers=columns, readouts=columns)
+
+    @property
+    def reload(self) -> Reload:
+        """See `AbstractTile.reload`."""
+        return Reload(self.cell.tile_write_time_s, self.cell.double_buffered)
 
     def disturbances(self) -> tuple[Disturbance, ...]:
         """See `AbstractTile.disturbances`."""

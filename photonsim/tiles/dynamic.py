@@ -24,7 +24,7 @@ from photonsim.devices.receiver import Receiver
 from photonsim.errors import check_count, check_number
 from photonsim.events import PARTIAL_SUM_BITS, EventCounts
 from photonsim.tiles.balanced_detection import AbstractBalancedTile, Interference, interference
-from photonsim.tiles.base import Disturbance
+from photonsim.tiles.base import Devices, Disturbance
 from photonsim.tiles.die import Die
 from photonsim.tiles.live_operands import live_events
 from photonsim.tiles.readout import is_on
@@ -83,9 +83,16 @@ class DynamicCrossbar(AbstractBalancedTile):
         return self.rows * self.columns * self.wavelengths
 
     @property
-    def modulators(self) -> float:
-        """Modulators of a core, one for each vector and wavelength; of those it shares, its part."""
-        return (self.rows + self.columns / self.broadcast) * self.wavelengths
+    def devices(self) -> Devices:
+        """See `AbstractTile.devices`: a modulator for each vector and wavelength, an amplifier for each sum."""
+        crossings = self.rows * self.columns
+        return Devices(
+            modulators=self.rows * self.wavelengths,
+            weight_modulators=self.columns / self.broadcast * self.wavelengths,
+            cells=crossings,
+            receivers=crossings,
+            readouts=crossings / self.summed_cores,
+        )
 
     @property
     def terms_per_readout(self) -> int:

@@ -19,7 +19,7 @@ from photonsim.devices.receiver import Receiver
 from photonsim.errors import check_count, check_number
 from photonsim.events import PARTIAL_SUM_BITS, EventCounts
 from photonsim.tiles.balanced_detection import AbstractBalancedTile, Interference, interference
-from photonsim.tiles.base import Disturbance
+from photonsim.tiles.base import Devices, Disturbance
 from photonsim.tiles.die import Die
 from photonsim.tiles.live_operands import live_events
 from photonsim.units import ratio_from_db
@@ -59,9 +59,10 @@ class Homodyne(AbstractBalancedTile):
         check_number("tile.phase_sigma_rad", self.phase_sigma_rad, at_least=0.0)
 
     @property
-    def modulators(self) -> int:
-        """Modulators of a core: one for each row and column."""
-        return self.rows + self.columns
+    def devices(self) -> Devices:
+        """See `AbstractTile.devices`: a modulator for each row and column, a detector where they meet."""
+        crossings = self.rows * self.columns
+        return Devices(self.rows, crossings, receivers=crossings, readouts=crossings, weight_modulators=self.columns)
 
     @property
     def terms_per_readout(self) -> int:

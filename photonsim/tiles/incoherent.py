@@ -28,7 +28,7 @@ from photonsim.converters import Adc, Dac, bits_in_words, full_scale_code
 from photonsim.devices import AbstractModulator, Laser, Receiver, WeightCell
 from photonsim.errors import PhotonsimError, check_count, check_number
 from photonsim.events import PARTIAL_SUM_BITS, EventCounts
-from photonsim.tiles.base import AbstractTile, Disturbance
+from photonsim.tiles.base import AbstractTile, Devices, Disturbance, Reload
 from photonsim.tiles.die import Die, DieColumns
 from photonsim.tiles.encodings import AbstractEncoding, Differential, TwoPass
 from photonsim.tiles.partial_sums import Programmed, Readout, block_scales, encode, split_blocks
@@ -190,6 +190,18 @@ class AbstractIncoherentTile(AbstractTile):
     @abc.abstractmethod
     def cell_disturbances(self) -> tuple[Disturbance, ...]:
         """What keeps the cells from being exact."""
+
+    @property
+    def devices(self) -> Devices:
+        """See `AbstractTile.devices`: vectors on wavelengths of their own share the cells and nothing else."""
+        columns = self.columns * self.vectors_at_once
+        cells = self.rows * self.columns * self.cells_per_weight
+        return Devices(self.rows * self.vectors_at_once, cells, receivers=columns, readouts=columns)
+
+    @property
+    def reload(self) -> Reload:
+        """See `AbstractTile.reload`."""
+        return Reload(self.cell.tile_write_time_s, self.cell.double_buffered)
 
     def disturbances(self) -> tuple[Disturbance, ...]:
         """See `AbstractTile.disturbances`."""

@@ -42,7 +42,7 @@ from photonsim.devices.phase_shifter import PhaseShifter
 from photonsim.devices.receiver import Receiver
 from photonsim.errors import PhotonsimError, check_choice, check_count, check_fraction, check_number
 from photonsim.events import PARTIAL_SUM_BITS, EventCounts
-from photonsim.tiles.base import AbstractTile, Disturbance
+from photonsim.tiles.base import AbstractTile, Devices, Disturbance, Reload
 from photonsim.tiles.die import Die
 from photonsim.tiles.engine import multiply
 from photonsim.tiles.partial_sums import SMALLEST_SCALE, Programmed, Readout, split_blocks
@@ -178,6 +178,16 @@ class Mesh(AbstractTile):
     def converter_bits(self) -> tuple[int | None, int | None, int | None]:
         """See `AbstractTile.converter_bits`."""
         return self.input_dac.bits, self.phase_shifter.bits, self.adc.bits
+
+    @property
+    def devices(self) -> Devices:
+        """See `AbstractTile.devices`: its cells are phase shifters."""
+        return Devices(self.rows, self.phase_shifters, receivers=self.columns, readouts=self.columns)
+
+    @property
+    def reload(self) -> Reload:
+        """See `AbstractTile.reload`: all phases settle together, and light must wait."""
+        return Reload(self.phase_shifter.response_time_s, False)
 
     def disturbances(self) -> tuple[Disturbance, ...]:
         """See `AbstractTile.disturbances`."""

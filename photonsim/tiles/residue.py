@@ -31,7 +31,7 @@ from photonsim.converters.residues import ResidueNumbers
 from photonsim.devices import Laser, Modulator, Receiver, WeightCell
 from photonsim.errors import PhotonsimError, check_choice, check_count, check_number
 from photonsim.events import PARTIAL_SUM_BITS, EventCounts
-from photonsim.tiles.base import AbstractTile, Disturbance
+from photonsim.tiles.base import AbstractTile, Devices, Disturbance, Reload
 from photonsim.tiles.engine import ENGINES
 from photonsim.tiles.noise import gaussian_deviates, tile_keys
 from photonsim.tiles.partial_sums import SMALLEST_SCALE, encode, split_blocks
@@ -159,6 +159,17 @@ class Residue(AbstractTile):
     def converter_bits(self) -> tuple[int | None, int | None, int | None]:
         """See `AbstractTile.converter_bits`."""
         return self.input_dac.bits, self.cell.bits, self.adc.bits
+
+    @property
+    def devices(self) -> Devices:
+        """See `AbstractTile.devices`: every channel has its own, and reads two quadratures."""
+        channels, readings = self.channels, 2 * self.columns * self.channels
+        return Devices(self.rows * channels, self.rows * self.columns * channels, readings, readings)
+
+    @property
+    def reload(self) -> Reload:
+        """See `AbstractTile.reload`."""
+        return Reload(self.cell.tile_write_time_s, self.cell.double_buffered)
 
     def disturbances(self) -> tuple[Disturbance, ...]:
         """See `AbstractTile.disturbances`."""

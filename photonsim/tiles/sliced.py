@@ -29,7 +29,7 @@ from photonsim.converters import full_scale_code, straight_through
 from photonsim.converters.slices import digit_count, split_digits
 from photonsim.errors import PhotonsimError, check_bits
 from photonsim.events import PARTIAL_SUM_BITS, EventCounts
-from photonsim.tiles.base import AbstractTile, Disturbance
+from photonsim.tiles.base import AbstractTile, Devices, Disturbance, Reload
 from photonsim.tiles.crossbar import Crossbar
 from photonsim.tiles.encodings import Differential
 from photonsim.tiles.incoherent import AbstractIncoherentTile
@@ -116,6 +116,16 @@ class Sliced(AbstractTile):
     def converter_bits(self) -> tuple[int | None, int | None, int | None]:
         """See `AbstractTile.converter_bits`: of the operands, and of the inner tile's output."""
         return self.input_bits, self.weight_bits, self.inner.converter_bits[2]
+
+    @property
+    def devices(self) -> Devices:
+        """See `AbstractTile.devices`: those of the inner tile."""
+        return self.inner.devices
+
+    @property
+    def reload(self) -> Reload:
+        """See `AbstractTile.reload`: that of the inner tile."""
+        return self.inner.reload
 
     def disturbances(self) -> tuple[Disturbance, ...]:
         """See `AbstractTile.disturbances`: those of the inner tile but its operands' bits, which are the digits'."""

@@ -21,7 +21,7 @@ from photonsim.devices.modulator import Modulator
 from photonsim.devices.receiver import Receiver
 from photonsim.errors import check_count, check_number
 from photonsim.events import PARTIAL_SUM_BITS, EventCounts
-from photonsim.tiles.base import AbstractTile, Disturbance
+from photonsim.tiles.base import AbstractTile, Devices, Disturbance
 from photonsim.tiles.die import Die, DieColumns
 from photonsim.tiles.engine import multiply
 from photonsim.tiles.live_operands import live_events
@@ -111,6 +111,12 @@ class TimeIntegrating(AbstractTile):
     def converter_bits(self) -> tuple[int | None, int | None, int | None]:
         """See `AbstractTile.converter_bits`."""
         return self.input_dac.bits, self.weight_dac.bits, self.adc.bits
+
+    @property
+    def devices(self) -> Devices:
+        """See `AbstractTile.devices`: a modulator for each client, and one for each wavelength at the server."""
+        integrators = self.rows * self.columns
+        return Devices(self.rows, 0.0, receivers=integrators, readouts=integrators, weight_modulators=self.columns)
 
     def disturbances(self) -> tuple[Disturbance, ...]:
         """See `AbstractTile.disturbances`."""

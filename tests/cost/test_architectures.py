@@ -6,8 +6,8 @@ import pytest
 
 from photonsim.cost import ForwardPass, Storage, architecture, forward, load_architecture
 from photonsim.cost.architecture import Architecture, Attention, Experts, LatentAttention
+from photonsim.cost.catalogue import architecture_names, entries
 from photonsim.cost.forward import dealt, experts_met
-from photonsim.cost.library import architecture_names, entries
 from photonsim.cost.workload import macs
 from photonsim.errors import PhotonsimError
 
