@@ -648,12 +648,18 @@ def crossbar_matmul(*operands):
     batch, source = _sources(leading)
     (rows, inner), (blocks, tile_rows, width) = (operands[0].shape[-2:], operands[1].shape[-3:])
     y = _zeros((*batch, rows, width))
-    addresses = [operand.ctypes.data for operand in operands]
+    addresses = [_address(operand) for operand in (*operands, y)]
     sizes = (source.shape[1], rows, inner, blocks, tile_rows, width, operands[1].itemsize)
-    jobs = np.array([(*addresses, y.ctypes.data, *[0] * 6, *sizes, *[0] * 4, _forked)], JOB)
+    jobs = np.array((*addresses, *[0] * 6, *sizes, *[0] * 4, _forked), np.int64).view(JOB)
     if y.size and blocks:
         run_job(jobs, source)
     return y
+
+
+@compiled
+def _address(array):
+    """Where the numbers of an array lie; from Python, its attribute takes six times as long."""
+    return array.ctypes.data
 
 
 def _note_fork():
