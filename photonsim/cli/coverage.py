@@ -13,7 +13,7 @@ from photonsim.report.coverage import coverage_tables
 
 def coverage(
     model: Annotated[
-        str, typer.Argument(help="A model's name, a Hugging Face folder, its config.json, or a .gguf file.")
+        str, typer.Argument(help="A model's name, a Hugging Face folder, its config.json, a .gguf or an .onnx file.")
     ],
     chip: Annotated[str, typer.Option(help="A preset's name, or a chip's .toml file.")] = DEFAULT_CHIP,
     context: Annotated[

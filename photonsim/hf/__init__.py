@@ -51,7 +51,7 @@ def simulate(
 
 
 def load_model(source: str | Path) -> Any:
-    """A Hugging Face model from its folder, from a `.gguf` file, or by a name that `photonsim.load_model` knows."""
+    """A Hugging Face model from its folder, a `.gguf` or `.onnx` file, or by a name known to `photonsim.load_model`."""
     _require("torch", "transformers")
     from photonsim.hf.loading import load
 

