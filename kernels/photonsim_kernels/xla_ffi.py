@@ -16,7 +16,8 @@ import numpy as np
 from numba import types
 
 from photonsim_kernels.compiled import compiled, compiled_callback
-from photonsim_kernels.crossbar import JOB, OPERANDS, run_job
+from photonsim_kernels.crossbar import run_job
+from photonsim_kernels.jobs import JOB, OPERANDS
 from photonsim_kernels.pointers import pointer
 
 SUPPORTED_MAJOR = 0

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 from jax import numpy as jnp
-from photonsim_kernels.crossbar import SETTINGS, crossbar_matmul, settings
+from photonsim_kernels.crossbar import crossbar_matmul, settings
+from photonsim_kernels.jobs import SETTINGS
 
 from photonsim.tiles.fast import analog_matmul_fast
 from photonsim.tiles.partial_sums import Readout, Shared

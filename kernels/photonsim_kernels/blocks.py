@@ -1,0 +1,173 @@
+"""The product of rows of codes with the levels of one block: packed for many rows, streamed for a few."""
+
+import numpy as np
+
+from photonsim_kernels.compiled import compiled
+from photonsim_kernels.jobs import PANELS, source_of
+from photonsim_kernels.pointers import pointer
+from photonsim_kernels.products import (
+    BYTE_STEP,
+    PANEL,
+    byte_product_row,
+    byte_product_rows,
+    float_light_row,
+    float_light_rows,
+    float_product_row,
+    float_product_rows,
+    integer_light_row,
+    integer_light_rows,
+    integer_product_row,
+    integer_product_rows,
+    pack_bytes,
+    pack_floats,
+    pack_int8,
+    pack_int8_floats,
+    pack_int16,
+    pack_int16_floats,
+    streamed_floats,
+    streamed_floats_panel,
+    streamed_int8,
+    streamed_int8_floats,
+    streamed_int8_panel,
+    streamed_int16,
+    streamed_int16_floats,
+    streamed_int16_panel,
+)
+
+
+@compiled
+def _find_levels(job, task, t, p):
+    """(address, bytes from row to row) of panel `p` of block `t`; of a copy with zeros if it has no 16 columns."""
+    row_bytes, column = job.level_bytes * job.width, task.first_column + p * PANEL
+    block = (source_of(job, 1, task.b) * job.blocks + t) * job.tile_rows
+    address = job.levels + row_bytes * block + job.level_bytes * column
+    if job.width - column >= PANEL:
+        return address, row_bytes
+    there, here, copy = pointer(address, np.uint8), job.level_bytes * PANEL, pointer(task.scratch, np.uint8)
+    for k in range(job.tile_rows):
+        for i in range(job.level_bytes * (job.width - column)):
+            copy[here * k + i] = there[row_bytes * k + i]
+    return task.scratch, here
+
+
+@compiled
+def pack(job, task, t):
+    """Levels of block `t` as panels (steps, 16, inputs of a step), and their magnitudes."""
+    side, last, keep = 4 // job.code_bytes, job.tile_rows - 1, task.shot_noise != 0
+    steps, as_words = job.code_rows // side, keep and job.byte_rows == 0
+    for p in range(task.panel_count):
+        levels, row_bytes = _find_levels(job, task, t, p)
+        to = task.panels + p * task.panel_bytes
+        also = task.magnitude_panels + p * (task.byte_panel_bytes or task.panel_bytes)
+        if keep and not as_words:
+            pack_bytes(levels, row_bytes, last, job.byte_rows // BYTE_STEP, also)
+        if job.level_bytes == 1:
+            if side == 2:
+                pack_int8(levels, row_bytes, last, steps, to, also, as_words)
+            else:
+                pack_int8_floats(levels, row_bytes, last, steps, to, also, as_words)
+        elif job.level_bytes == 2:
+            if side == 2:
+                pack_int16(levels, row_bytes, last, steps, to, also, as_words)
+            else:
+                pack_int16_floats(levels, row_bytes, last, steps, to, also, as_words)
+        else:
+            pack_floats(levels, row_bytes, last, steps, to, also, as_words)
+
+
+@compiled
+def stream(job, task, t, codes):
+    """Sums (panels, 16) of one row of codes with unpacked levels, and of the magnitudes under shot noise.
+
+    A whole cache line of int8 levels at once where all four panels are there: rows of a matrix whose width is a
+    multiple of 1024 share a few places of the first cache, so a line that is come back to would be gone.
+    """
+    full = job.width - task.first_column >= PANELS * PANEL
+    together = full and (job.code_bytes == 2 or job.level_bytes == 4)
+    p = 0
+    while p < task.panel_count:
+        levels, row_bytes = _find_levels(job, task, t, p)
+        _stream_panels(job, task, codes, levels, row_bytes, 4 * PANEL * p, together)
+        p += PANELS if together else 1
+
+
+@compiled
+def _stream_panels(job, task, codes, levels, row_bytes, place, together):
+    """Sums of one panel, or of `PANELS` together; in the same chunks as in `multiply`."""
+    side, both = 4 // job.code_bytes, task.shot_noise != 0
+    sums, magnitude_sums = task.sums + place, task.magnitude_sums + place
+    steps = job.code_rows // side
+    start = 0
+    while start < steps:
+        count = min(job.chunk, steps - start)
+        q, more = codes + 4 * start, start > 0
+        here, last = levels + row_bytes * side * start, job.tile_rows - 1 - side * start
+        if job.level_bytes == 1:
+            if side == 1:
+                streamed_int8_floats(q, here, row_bytes, last, count, sums, magnitude_sums, more, both)
+            elif together:
+                streamed_int8(q, here, row_bytes, last, count, sums, magnitude_sums, more, both)
+            else:
+                streamed_int8_panel(q, here, row_bytes, last, count, sums, magnitude_sums, more, both)
+        elif job.level_bytes == 2:
+            if side == 1:
+                streamed_int16_floats(q, here, row_bytes, last, count, sums, magnitude_sums, more, both)
+            elif together:
+                streamed_int16(q, here, row_bytes, last, count, sums, magnitude_sums, more, both)
+            else:
+                streamed_int16_panel(q, here, row_bytes, last, count, sums, magnitude_sums, more, both)
+        elif together:
+            streamed_floats(q, here, row_bytes, last, count, sums, magnitude_sums, more, both)
+        else:
+            streamed_floats_panel(q, here, row_bytes, last, count, sums, magnitude_sums, more, both)
+        start += count
+
+
+@compiled
+def multiply(job, codes, panel, together, out, light):
+    """Sums (6 or 1, 16) of the rows at the address `codes`, in chunks of inputs whose integer sums fit in 32 bits.
+
+    Of their magnitudes, if it is the `light` that is wanted.
+    """
+    stride = job.code_bytes * job.code_rows
+    steps = job.code_rows * job.code_bytes // 4
+    start = 0
+    while start < steps:
+        count = min(job.chunk, steps - start)
+        q, levels = codes + 4 * start, panel + 4 * PANEL * start
+        if job.code_bytes == 2:
+            if together:
+                if light:
+                    integer_light_rows(q, stride, levels, count, out, start > 0)
+                else:
+                    integer_product_rows(q, stride, levels, count, out, start > 0)
+            elif light:
+                integer_light_row(q, stride, levels, count, out, start > 0)
+            else:
+                integer_product_row(q, stride, levels, count, out, start > 0)
+        elif together:
+            if light:
+                float_light_rows(q, stride, levels, count, out, start > 0)
+            else:
+                float_product_rows(q, stride, levels, count, out, start > 0)
+        elif light:
+            float_light_row(q, stride, levels, count, out, start > 0)
+        else:
+            float_product_row(q, stride, levels, count, out, start > 0)
+        start += count
+
+
+@compiled
+def multiply_light(job, task, row, p, together):
+    """Sums of magnitudes of panel `p` and of the rows from row `row` (block included) of the codes."""
+    if job.byte_rows == 0:
+        codes = job.codes + job.code_bytes * job.code_rows * row
+        panel = task.magnitude_panels + p * task.panel_bytes
+        multiply(job, codes, panel, together, task.magnitude_sums, True)
+        return
+    q, stride, steps = job.magnitudes + job.byte_rows * row, job.byte_rows, job.byte_rows // BYTE_STEP
+    panel, totals = task.magnitude_panels + p * task.byte_panel_bytes, job.magnitude_totals + 4 * row
+    if together:
+        byte_product_rows(q, stride, panel, steps, totals, 4, task.magnitude_sums)
+    else:
+        byte_product_row(q, stride, panel, steps, totals, 0, task.magnitude_sums)

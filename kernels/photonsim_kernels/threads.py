@@ -1,0 +1,77 @@
+"""Tasks on threads: one parallel loop for all kernels, which calls a task by its address.
+
+A task is a C function of a job's address and its own number. It is published under a name, and compiled code finds its
+address by that name when it is loaded: code that is kept on disk must not hold addresses of an earlier process.
+"""
+
+import llvmlite.binding
+import numba
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+
+from photonsim_kernels import simd
+from photonsim_kernels.compiled import compiled, compiled_callback, emitted, threads_may_overlap
+
+ON_TASK = types.void(types.intp, types.intp)  # (address of the job, number of the task)
+_TASK = ir.FunctionType(ir.VoidType(), [simd.LONG, simd.LONG])
+_KEPT = []
+
+
+def publish(name: str, callback):
+    """Let compiled code find a compiled callback by a name: a function without arguments that gives its address."""
+    _KEPT.append(callback)
+    llvmlite.binding.add_symbol(name, callback.address)
+
+    @emitted
+    def address(typing_context):
+        def codegen(context, builder, signature, arguments):
+            return builder.ptrtoint(cgutils.get_or_insert_function(builder.module, _TASK, name), simd.LONG)
+
+        return types.intp(), codegen
+
+    return address
+
+
+@emitted
+def _call(typing_context, task, job, i):
+    """Run task `i` of a job."""
+
+    def codegen(context, builder, signature, arguments):
+        task, *operands = arguments
+        builder.call(builder.inttoptr(task, _TASK.as_pointer()), operands)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp, types.intp), codegen
+
+
+@compiled(parallel=True)
+def _run_on_threads(task, job, count):
+    for i in numba.prange(count):
+        _call(task, job, i)
+
+
+@compiled
+def run_tasks(task, job, count, alone):
+    """Run tasks 0 … count - 1 of a job, on threads unless it is to run `alone`, or two kernels may not overlap."""
+    if alone or must_run_alone():
+        for i in range(count):
+            _call(task, job, i)
+    else:
+        _run_on_threads(task, job, count)
+
+
+@compiled_callback(types.intp())
+def _yes():
+    return 1
+
+
+@compiled_callback(types.intp())
+def _no():
+    return 0
+
+
+# Asked at run time, by symbol: code that was compiled under one threading layer is found again under another.
+publish("photonsim_alone", _no if threads_may_overlap() else _yes)
+_KEPT += [_yes, _no]
+must_run_alone = types.ExternalFunction("photonsim_alone", types.intp())
