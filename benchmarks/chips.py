@@ -10,7 +10,7 @@ from pathlib import Path
 
 from photonsim.chip import Chip, load_chip, preset_names
 from photonsim.chip.chip import STATUSES
-from photonsim.cost import BOUNDARIES
+from photonsim.cost import BOUNDARIES, area_mm2, tops_per_mm2
 from photonsim.report.chips import ENOB_UNIT, ChipSummary, plain_number, quoted_in, summarise
 from photonsim.report.quantities import significant
 
@@ -32,6 +32,11 @@ BOUNDARIES_HEAD = """## Efficiency at the peak, TOPS/W
 
 A boundary holds those before it. *Optical core*: modulators and weights, without the laser. *Electronics*: digital
 accumulation and scales, and what else the package draws. *Memory*: on-chip SRAM by access; no DRAM at the peak.
+"""
+AREA_HEAD = """## Area
+
+Devices of a description times the area of one (`photonsim chips NAME` opens it; nearly every area is *assumed*, see
+`photonsim/chip/floorplan.py`); cells times their layout factor. The digital unit and the package are counted nowhere.
 """
 
 
@@ -76,6 +81,16 @@ def size_row(chip: Chip, ours: ChipSummary) -> list[str]:
     ]
 
 
+def area_row(chip: Chip) -> list[str]:
+    """One chip's area, the share of its largest component, and its throughput per area."""
+    parts = {name: float(mm2) for name, mm2 in area_mm2(chip).items()}
+    total_mm2 = sum(parts.values())
+    largest = max(parts, key=lambda name: parts[name])
+    share = f"{largest} {100 * parts[largest] / total_mm2:.0f} %"
+    density = plain_number(float(tops_per_mm2(chip)))
+    return [f"`{chip.name}`", significant(total_mm2), share, density, quoted(chip, "mm²", "TOPS/mm²")]
+
+
 def remarks(chips: Iterable[Chip]) -> str:
     """A paragraph for each chip."""
     return "\n".join(f"**{chip.title}** (`{chip.name}`). {comment(chip.name)}\n" for chip in chips)
@@ -97,7 +112,8 @@ def main() -> None:
             for chip in real
         ),
     )
-    parts = (HEAD, sizes, BOUNDARIES_HEAD, efficiencies, "## What they are, and what is not known of them\n")
+    areas = table(("chip", "mm²", "largest part", "TOPS/mm²", "quoted"), map(area_row, real))
+    parts = (HEAD, sizes, BOUNDARIES_HEAD, efficiencies, AREA_HEAD, areas, "## What they are, and what is not known of them\n")
     PAGE.write_text("\n".join((*parts, remarks(real))), "utf-8")
 
 

@@ -16,3 +16,4 @@ from photonsim.chip.electronics import DigitalUnit as DigitalUnit
 from photonsim.chip.electronics import Host as Host
 from photonsim.chip.electronics import Memory as Memory
 from photonsim.chip.electronics import Network as Network
+from photonsim.chip.floorplan import Floorplan as Floorplan

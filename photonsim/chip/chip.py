@@ -9,6 +9,7 @@ from jax import numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from photonsim.chip.electronics import DigitalUnit, Host, Memory, Network
+from photonsim.chip.floorplan import Floorplan
 from photonsim.converters.formats import FORMATS, number_format
 from photonsim.errors import PhotonsimError, check_choice, check_count, check_number
 from photonsim.events import EventCounts
@@ -51,6 +52,7 @@ class Chip(eqx.Module):
       along the inner dimension, before the tile has them; `"none"` hands them on as they are.
     - `overhead_power_w`: electronics of the package that no other entry counts, drawn for as long as the chip works, W.
     - `network`, `host`: the links to other chips, and the server and the building around it.
+    - `floorplan`: the area of one of each device.
     - `sources`: dotted field name and `Source` of each number; `quoted`: published figures to hold against our own.
     """
 
@@ -66,6 +68,7 @@ class Chip(eqx.Module):
     weight_format: str = eqx.field(static=True, default="none")
     network: Network = Network()
     host: Host = Host()
+    floorplan: Floorplan = Floorplan()
     sources: tuple[tuple[str, Source], ...] = eqx.field(static=True, default=())
     quoted: tuple[Quoted, ...] = eqx.field(static=True, default=())
 

@@ -8,7 +8,7 @@ import typer
 
 from photonsim.chip import Chip
 from photonsim.cli.options import DEFAULT_CHIP, Setting, chosen_chip, plain_console
-from photonsim.cost import baselines, explain, load_architecture
+from photonsim.cost import baselines, explain, explain_area, load_architecture
 from photonsim.cost.architecture import Architecture
 from photonsim.cost.baselines import Board
 from photonsim.cost.break_even import break_even
@@ -25,7 +25,8 @@ from photonsim.report.files import write_whole
 from photonsim.report.sensitivity import sensitivity_table
 
 AGAINST = "nvidia-5nm-int4"
-MAPPING = "mapping"
+MAPPING, AREA, EVERYTHING = "mapping", "area", "all"  # what can be opened beside a component
+OPENED = f"Open a component of the bill, or '{AREA}', '{MAPPING}', '{EVERYTHING}'."
 Model = Annotated[str, typer.Argument(help="A built-in architecture, or a Hugging Face config.json.")]
 ChipName = Annotated[str, typer.Option("--chip", help="A preset's name, or a chip's .toml file.")]
 Prompt = Annotated[int, typer.Option(help="Tokens in.")]
@@ -49,9 +50,7 @@ def cost(
     kv_bits: Annotated[int, typer.Option(help="Bits of a number in the KV cache.")] = 16,
     settings: Setting = None,
     against: Annotated[str, typer.Option(help="The baseline to break even with.")] = AGAINST,
-    explain_: Annotated[
-        str | None, typer.Option("--explain", metavar="COMPONENT", help="Open one component of the bill, or 'mapping'.")
-    ] = None,
+    explain_: Annotated[str | None, typer.Option("--explain", metavar="COMPONENT", help=OPENED)] = None,
     json: Annotated[Path | None, typer.Option(help="Write everything here.")] = None,
     csv_: Annotated[Path | None, typer.Option("--csv", help="Write the lines of the bill here.")] = None,
 ) -> None:
@@ -66,10 +65,11 @@ def cost(
     service = serve(hardware, shape, request, storage, objective, chips, split)
     console = plain_console()
     if explain_ is not None and json is None and csv_ is None:
-        bare = Priced(shape, hardware, chips, split, service, 0, (), against, (), objective)
+        group = several(hardware, chips, split)
+        bare = Priced(shape, group, hardware, chips, split, service, 0, (), against, (), objective)
         console.print("\n".join(_explained(bare, explain_)), soft_wrap=True)
         return
-    priced = _priced(shape, several(hardware, chips, split), service, storage, against, objective, (chips, split))
+    priced = _priced(shape, hardware, service, storage, against, objective, (chips, split))
     console.print("\n".join(_explained(priced, explain_)) if explain_ else cost_tables(priced))
     if json is not None:
         write_json(cost_record(priced), json)
@@ -107,8 +107,8 @@ def find_architecture(name: str) -> Architecture:
     return load_architecture(TINY_FOLDER / "config.json" if name == "tiny" else name)
 
 
-def _priced(shape, hardware: Chip, service, storage, against: str, objective, sharing: tuple[int, str]) -> Priced:
-    known, request = baselines(), service.request
+def _priced(shape, single: Chip, service, storage, against: str, objective, sharing: tuple[int, str]) -> Priced:
+    known, request, hardware = baselines(), service.request, several(single, *sharing)
     check_choice("--against", against, known)
     digital = []
     for name, baseline in known.items():
@@ -120,7 +120,7 @@ def _priced(shape, hardware: Chip, service, storage, against: str, objective, sh
     digital.sort(key=lambda each: float(each.service.j_per_request))
     even = break_even(hardware, shape, request, known[against], storage)
     concurrent = concurrent_requests(hardware, shape, request, storage)
-    return Priced(shape, hardware, *sharing, service, concurrent, tuple(digital), against, even, objective)
+    return Priced(shape, hardware, single, *sharing, service, concurrent, tuple(digital), against, even, objective)
 
 
 def _explained(priced: Priced, component: str) -> list[str]:
@@ -129,11 +129,16 @@ def _explained(priced: Priced, component: str) -> list[str]:
         if priced.objective is None:
             return ["Every product is mapped as the simulator computes it; --objective energy looks for the best."]
         return mapping_lines(priced)
+    if component == AREA:
+        return explain_area(priced.single)
     components = priced.service.prefill.site.components
-    found = [each for each in components if component.lower() in each.lower()]
+    found = [each for each in components if component.lower() in each.lower() or component == EVERYTHING]
     if not found:
-        raise PhotonsimError(f"--explain {component}: no such component. {nearest(component, (*components, MAPPING))}")
-    return [line for phase in priced.phases.values() for each in found for line in [*explain(phase.site, each), ""]]
+        known = (*components, MAPPING, AREA, EVERYTHING)
+        raise PhotonsimError(f"--explain {component}: no such component. {nearest(component, known)}")
+    phases = priced.phases.values()
+    opened = [explain(phase.site, each, priced.chip, phase.tokens) for phase in phases for each in found]
+    return [line for lines in opened for line in [*lines, ""]]
 
 
 def _write_csv(rows: list[list[str | float]], path: Path) -> None:

@@ -27,7 +27,7 @@ from jax import numpy as jnp
 from jaxtyping import Array, Float
 
 from photonsim.converters.quantizer import full_scale_code
-from photonsim.errors import check_bits, check_choice, check_number
+from photonsim.errors import check_bits, check_choice, check_count, check_number
 
 RANGE_POLICIES = ("gain", "sigma", "calibrated")
 INPUT_RMS = 0.3  # of a block's largest magnitude: a normal variable among 128 draws has 1/2.8 = 0.36, heavy tails less
@@ -44,6 +44,8 @@ class Adc(eqx.Module):
     - `full_scale_products`: half-span of the `"calibrated"` policy in full-scale products; no default is right.
     - `noise_rms`: measured noise at the converter over its full scale (+L codes); a property of the chain at this
       span, so it stays when `bits` is changed.
+    - `rate_hz`: conversions per second of one converter; the default keeps pace with any symbol.
+    - `lanes`: columns that take turns at one converter.
     """
 
     bits: int | None = eqx.field(static=True)
@@ -53,6 +55,8 @@ class Adc(eqx.Module):
     sigmas: float = 4.0
     full_scale_products: float = 0.0
     noise_rms: float = 0.0
+    rate_hz: float = 1e12
+    lanes: int = eqx.field(static=True, default=1)
 
     def __check_init__(self):
         check_bits("adc.bits", self.bits)
@@ -66,6 +70,8 @@ class Adc(eqx.Module):
                 'adc.full_scale_products, which range_policy = "calibrated" needs,', self.full_scale_products, above=0.0
             )
         check_number("adc.noise_rms", self.noise_rms, at_least=0.0)
+        check_number("adc.rate_hz", self.rate_hz, above=0.0)
+        check_count("adc.lanes", self.lanes)
 
     def full_scale(self, rows: int, weights: Float[Array, "*b t r n"]) -> Float[Array, "*b t n"]:
         """Half-span of the converter in normalised products, for tiles holding normalised `weights` (within ±1)."""

@@ -1,13 +1,15 @@
 """Joules and seconds of a model on a chip, from shapes alone, with a digital baseline beside them."""
 
 from photonsim.cost.architecture import Architecture as Architecture
+from photonsim.cost.area import area as area
+from photonsim.cost.area import area_mm2 as area_mm2
+from photonsim.cost.area import tops_per_mm2 as tops_per_mm2
 from photonsim.cost.baselines import AbstractBaseline as AbstractBaseline
 from photonsim.cost.baselines import baselines as baselines
 from photonsim.cost.bill import BOUNDARIES as BOUNDARIES
 from photonsim.cost.bill import Bill as Bill
 from photonsim.cost.bill import Charge as Charge
 from photonsim.cost.bill import assumed as assumed
-from photonsim.cost.bill import explain as explain
 from photonsim.cost.bill import tops_per_w as tops_per_w
 from photonsim.cost.catalogue import load_architecture as load_architecture
 from photonsim.cost.config import architecture as architecture
@@ -18,6 +20,8 @@ from photonsim.cost.energy import peak_tops as peak_tops
 from photonsim.cost.energy import peak_tops_per_w as peak_tops_per_w
 from photonsim.cost.energy import price as price
 from photonsim.cost.energy import workload_events as workload_events
+from photonsim.cost.explanation import explain as explain
+from photonsim.cost.explanation import explain_area as explain_area
 from photonsim.cost.forward import forward as forward
 from photonsim.cost.latency import Latency as Latency
 from photonsim.cost.latency import latency as latency

@@ -13,8 +13,6 @@ boundaries are nested, and a figure in TOPS/W means nothing until one of them is
     + host and cooling  the server's share and the building (`photonsim.cost.site`), only where they are added
 """
 
-import textwrap
-
 import equinox as eqx
 
 from photonsim.chip import Source
@@ -35,6 +33,7 @@ class Charge(eqx.Module):
 
     - `component`, `boundary`: the part of the bill it belongs to, and the innermost boundary that holds it.
     - `what`: the thing that is counted.
+    - `price_name`: the price by its path in the description of the hardware.
     - `price_unit`: joules for an event, watts where the count is in seconds, J/bit where it is in bits.
     - `sources`: the settings that make the price, each with where its number is from.
     """
@@ -42,6 +41,7 @@ class Charge(eqx.Module):
     component: str = eqx.field(static=True)
     boundary: str = eqx.field(static=True)
     what: str = eqx.field(static=True)
+    price_name: str = eqx.field(static=True)
     price_unit: str = eqx.field(static=True)
     sources: tuple[tuple[str, Source], ...] = eqx.field(static=True)
     count: float
@@ -101,29 +101,6 @@ def tops_per_w(bill: Bill, boundary: str):
     if isinstance(joules, int | float) and joules == 0:
         return float("inf")
     return 2e-12 * bill.macs / joules
-
-
-def explain(bill: Bill, component: str, width: int = 80) -> list[str]:
-    """A component, opened: per line of the bill what happened, how often, at what price, from which source."""
-    joules, total_j = bill.component_j(component), bill.total_j
-    share = f", {100 * joules / total_j:.1f} % of {total_j:.4g} J" if total_j > 0 else ""
-    lines = [f"{component} ({bill.name}): {joules:.4g} J{share}"]
-    for charge in bill.charges:
-        if charge.component == component:
-            lines.append(f"  {charge.what} [{charge.boundary}]")
-            lines.append(f"    {charge.count:.6g} × {charge.price:.4g} {charge.price_unit} = {charge.joules:.4g} J")
-            for name, source in charge.sources:
-                text = f"{name}: {source_text(source)}"
-                lines.extend(textwrap.wrap(text, width, initial_indent="    ", subsequent_indent="      "))
-    return lines
-
-
-def source_text(source: Source) -> str:
-    """A source as a reader should see it: the text, and whether the number is assumed, with its range."""
-    if not source.assumed:
-        return source.text
-    between = "" if source.low is None else f", range {source.low:g} to {source.high:g}"
-    return f"{source.text} [assumed{between}]"
 
 
 def assumed(bill: Bill) -> list[str]:

@@ -244,4 +244,6 @@ def charge(line: Line, owner: Any, sources: tuple[tuple[str, Source], ...], limi
     unit = next(unit for ending, unit in UNITS.items() if line.price_name.endswith(ending))
     settings = (*(_drive_settings(line.price_name, owner) or _settings_behind(line.price_name)), *limits)
     named = sources_of(settings, sources)
-    return Charge(line.component, line.boundary, line.what, unit, named, line.times, line.share * price)
+    return Charge(
+        line.component, line.boundary, line.what, line.price_name, unit, named, line.times, line.share * price
+    )

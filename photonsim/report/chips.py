@@ -10,7 +10,8 @@ from rich.text import Text
 
 from photonsim.chip import Chip, Quoted, Source, describe
 from photonsim.chip.chip import STATUSES
-from photonsim.cost import BOUNDARIES, baselines, peak_bill, peak_tops, peak_tops_per_w
+from photonsim.chip.defaults import DEFAULTS
+from photonsim.cost import BOUNDARIES, area, baselines, peak_bill, peak_tops, peak_tops_per_w, tops_per_mm2
 from photonsim.cost.baselines import Board, ComputeFloor
 from photonsim.evaluate import full_scale_enob
 from photonsim.report.layout import plain_table
@@ -149,7 +150,7 @@ def chip_tables(chip: Chip) -> RenderableType:
     settings.add_column("value", overflow="fold", max_width=12)
     settings.add_column("source", overflow="fold")
     for path, value in _flat(describe(chip)):
-        source = sources.get(path)
+        source = sources.get(path, DEFAULTS.get(path))
         settings.add_row(path, _value(value), _source(source), style="yellow" if source and source.assumed else "")
     power = plain_table("Peak power", f"{significant(float(peak_tops(chip)))} TOPS, every core busy, weights resident")
     power.add_column("component")
@@ -168,7 +169,35 @@ def chip_tables(chip: Chip) -> RenderableType:
     quoted.add_row("effective bits", "full-scale reading", f"{plain_number(ours.enob)} bits", "ours", style="bold")
     for boundary, efficiency in zip(BOUNDARIES, ours.tops_per_w, strict=True):
         quoted.add_row("efficiency", boundary, f"{plain_number(efficiency)} TOPS/W", "ours, at peak", style="bold")
-    return Group(settings, Text(), power, Text(), quoted)
+    density = f"{plain_number(float(tops_per_mm2(chip)))} TOPS/mm²"
+    quoted.add_row("throughput per area", "all lines of the area", density, "ours", style="bold")
+    return Group(settings, Text(), power, Text(), area_table(chip), Text(), quoted)
+
+
+def area_table(chip: Chip, chips: int = 1) -> Table:
+    """Area by device, of `chips` equal chips together."""
+    patches = [patch for patch in area(chip) if patch.mm2]
+    total_mm2 = sum(float(patch.mm2) for patch in patches)
+    density = f"{plain_number(float(tops_per_mm2(chip)))} TOPS/mm²"
+    of_all = f" of {chips} chips" if chips > 1 else ""
+    table = plain_table(f"Area{of_all}", f"{density} at the peak; cells times a layout factor of their wires")
+    table.add_column("device", overflow="fold")
+    for header in ("number", "µm² each", "layout", "mm²", "share"):
+        table.add_column(header, justify="right", no_wrap=True)
+    for patch in patches:
+        factor = f"× {patch.layout_factor:.3g}" if patch.layout_factor != 1 else ""
+        number, each = plain_count(float(chips * patch.number)), significant(1e12 * float(patch.each_m2))
+        mm2 = float(patch.mm2)
+        cells = (number, each, factor, significant(chips * mm2), f"{100 * mm2 / total_mm2:.1f} %")
+        table.add_row(patch.what, *cells)
+    table.add_section()
+    table.add_row("total", "", "", "", significant(chips * total_mm2), "100 %", style="bold")
+    return table
+
+
+def plain_count(value: float) -> str:
+    """A number of devices: whole, or in millions."""
+    return f"{value:,.0f}" if value < 1e7 else si(value, "").strip()
 
 
 def _flat(table: dict, prefix: str = ""):

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from photonsim.chip import Chip
-from photonsim.cost import assumed
+from photonsim.cost import area_mm2, assumed, tops_per_mm2
 from photonsim.cost.architecture import Architecture
 from photonsim.cost.bill import BOUNDARIES, SITE_BOUNDARIES, tops_per_w
 from photonsim.cost.break_even import BreakEven
@@ -22,6 +22,7 @@ from photonsim.cost.mapping import (
     WEIGHT_STATIONARY,
 )
 from photonsim.cost.serving import Phase, Service
+from photonsim.report.chips import area_table
 from photonsim.report.quantities import si, significant
 
 PACKAGE = BOUNDARIES[-1]
@@ -46,10 +47,11 @@ class Digital(NamedTuple):
 
 
 class Priced(NamedTuple):
-    """Everything that `photonsim cost` finds out."""
+    """Everything that `photonsim cost` finds out: `chip` is all of them together, `single` one of them."""
 
     model: Architecture
     chip: Chip
+    single: Chip
     chips: int
     split: str
     service: Service
@@ -110,7 +112,18 @@ def cost_record(priced: Priced) -> dict[str, Any]:
             "boundary": PACKAGE,
             "settings": [each._asdict() | {"wins_now": each.wins_now} for each in priced.break_even],
         },
+        "area": _area_record(priced),
         "assumed": sorted({name for phase in priced.phases.values() for name in assumed(phase.site)}),
+    }
+
+
+def _area_record(priced: Priced) -> dict[str, Any]:
+    by_component = {name: priced.chips * float(mm2) for name, mm2 in area_mm2(priced.single).items()}
+    return {
+        "mm2": sum(by_component.values()),
+        "by_component_mm2": by_component,
+        "layout_factor": float(priced.single.floorplan.layout_factor),
+        "tops_per_mm2": _finite(float(tops_per_mm2(priced.single))),
     }
 
 
@@ -195,7 +208,8 @@ def cost_tables(priced: Priced) -> RenderableType:
     count = f"{priced.chips} × " if priced.chips > 1 else ""
     heading = Text(f"{title} on {count}{priced.chip.title}", style="bold")
     parts: list[RenderableType] = [heading, _answer(priced), _energy(priced), _boundaries(priced), _products(priced)]
-    parts += [_baselines(priced), *([_break_even(priced)] if priced.break_even else []), _notes(priced)]
+    parts += [area_table(priced.single, priced.chips), _baselines(priced)]
+    parts += [*([_break_even(priced)] if priced.break_even else []), _notes(priced)]
     return Group(*(part for part in parts for part in (part, Text())))
 
 

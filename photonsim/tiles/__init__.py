@@ -1,6 +1,7 @@
 """Matrix-multiply units: a matrix you can multiply by, that answers as light would, and hands you the bill."""
 
 from photonsim.tiles.base import AbstractTile as AbstractTile
+from photonsim.tiles.base import Converters as Converters
 from photonsim.tiles.base import Devices as Devices
 from photonsim.tiles.base import Disturbance as Disturbance
 from photonsim.tiles.base import Reload as Reload

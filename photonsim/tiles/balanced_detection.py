@@ -41,7 +41,7 @@ from photonsim.devices.laser import Laser
 from photonsim.devices.mach_zehnder_interferometer import phase_noise_mean
 from photonsim.devices.receiver import Receiver
 from photonsim.errors import PhotonsimError, check_choice
-from photonsim.tiles.base import AbstractTile, Disturbance
+from photonsim.tiles.base import AbstractTile, Converters, Disturbance
 from photonsim.tiles.die import Die
 from photonsim.tiles.engine import ENGINES, multiply
 from photonsim.tiles.noise import gaussian_deviates, shared_deviates, tile_keys
@@ -154,6 +154,11 @@ class AbstractBalancedTile(AbstractTile):
             common_mode=is_on(self.die.common_mode_rms),
             intensity_noise=not self.laser.is_noiseless,
         )
+
+    @property
+    def converters(self) -> Converters:
+        """See `AbstractTile.converters`."""
+        return Converters(self.input_dac, self.adc, self.weight_dac)
 
     @property
     def converter_bits(self) -> tuple[int | None, int | None, int | None]:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 from jaxtyping import Array, Float, UInt32
 
+from photonsim.converters import Adc, Dac
 from photonsim.events import EventCounts
 
 
@@ -37,6 +38,14 @@ class Devices(NamedTuple):
     receivers: float
     readouts: float
     weight_modulators: float = 0.0
+
+
+class Converters(NamedTuple):
+    """Between numbers and light: of inputs, of outputs, and of weights where those are light."""
+
+    inputs: Dac
+    outputs: Adc
+    weights: Dac | None = None
 
 
 class Reload(NamedTuple):
@@ -75,6 +84,11 @@ class AbstractTile(eqx.Module):
     @abc.abstractmethod
     def devices(self) -> Devices:
         """What one core is made of."""
+
+    @property
+    @abc.abstractmethod
+    def converters(self) -> Converters:
+        """The kinds of converter that it has."""
 
     @property
     def reload(self) -> Reload:

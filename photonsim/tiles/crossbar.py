@@ -37,7 +37,7 @@ from photonsim.devices import (
 )
 from photonsim.errors import PhotonsimError, check_choice, check_count, check_number
 from photonsim.events import PARTIAL_SUM_BITS, EventCounts
-from photonsim.tiles.base import AbstractTile, Devices, Disturbance, Reload
+from photonsim.tiles.base import AbstractTile, Converters, Devices, Disturbance, Reload
 from photonsim.tiles.cell_errors import CellErrors
 from photonsim.tiles.die import Die, DieColumns, land
 from photonsim.tiles.encodings import AbstractEncoding, Coherent, Differential, OffsetProgrammed
@@ -231,6 +231,11 @@ class Crossbar(AbstractTile):
     def terms_per_readout(self) -> int:
         """See `AbstractTile.terms_per_readout`."""
         return self.rows
+
+    @property
+    def converters(self) -> Converters:
+        """See `AbstractTile.converters`."""
+        return Converters(self.input_dac, self.adc)
 
     @property
     def converter_bits(self) -> tuple[int | None, int | None, int | None]:

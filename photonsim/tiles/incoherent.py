@@ -28,7 +28,7 @@ from photonsim.converters import Adc, Dac, bits_in_words, full_scale_code
 from photonsim.devices import AbstractModulator, Laser, Receiver, WeightCell
 from photonsim.errors import PhotonsimError, check_count, check_number
 from photonsim.events import PARTIAL_SUM_BITS, EventCounts
-from photonsim.tiles.base import AbstractTile, Devices, Disturbance, Reload
+from photonsim.tiles.base import AbstractTile, Converters, Devices, Disturbance, Reload
 from photonsim.tiles.die import Die, DieColumns
 from photonsim.tiles.encodings import AbstractEncoding, Differential, TwoPass
 from photonsim.tiles.partial_sums import Programmed, Readout, block_scales, encode, split_blocks
@@ -181,6 +181,11 @@ class AbstractIncoherentTile(AbstractTile):
     def terms_per_readout(self) -> int:
         """See `AbstractTile.terms_per_readout`."""
         return self.rows
+
+    @property
+    def converters(self) -> Converters:
+        """See `AbstractTile.converters`."""
+        return Converters(self.input_dac, self.adc)
 
     @property
     def converter_bits(self) -> tuple[int | None, int | None, int | None]:

@@ -42,7 +42,7 @@ from photonsim.devices.phase_shifter import PhaseShifter
 from photonsim.devices.receiver import Receiver
 from photonsim.errors import PhotonsimError, check_choice, check_count, check_fraction, check_number
 from photonsim.events import PARTIAL_SUM_BITS, EventCounts
-from photonsim.tiles.base import AbstractTile, Devices, Disturbance, Reload
+from photonsim.tiles.base import AbstractTile, Converters, Devices, Disturbance, Reload
 from photonsim.tiles.die import Die
 from photonsim.tiles.engine import multiply
 from photonsim.tiles.partial_sums import SMALLEST_SCALE, Programmed, Readout, split_blocks
@@ -173,6 +173,11 @@ class Mesh(AbstractTile):
     def terms_per_readout(self) -> int:
         """See `AbstractTile.terms_per_readout`."""
         return self.rows
+
+    @property
+    def converters(self) -> Converters:
+        """See `AbstractTile.converters`."""
+        return Converters(self.input_dac, self.adc)
 
     @property
     def converter_bits(self) -> tuple[int | None, int | None, int | None]:

@@ -31,7 +31,7 @@ from photonsim.converters.residues import ResidueNumbers
 from photonsim.devices import Laser, Modulator, Receiver, WeightCell
 from photonsim.errors import PhotonsimError, check_choice, check_count, check_number
 from photonsim.events import PARTIAL_SUM_BITS, EventCounts
-from photonsim.tiles.base import AbstractTile, Devices, Disturbance, Reload
+from photonsim.tiles.base import AbstractTile, Converters, Devices, Disturbance, Reload
 from photonsim.tiles.engine import ENGINES
 from photonsim.tiles.noise import gaussian_deviates, tile_keys
 from photonsim.tiles.partial_sums import SMALLEST_SCALE, encode, split_blocks
@@ -154,6 +154,11 @@ class Residue(AbstractTile):
     def terms_per_readout(self) -> int:
         """See `AbstractTile.terms_per_readout`."""
         return self.rows
+
+    @property
+    def converters(self) -> Converters:
+        """See `AbstractTile.converters`."""
+        return Converters(self.input_dac, self.adc)
 
     @property
     def converter_bits(self) -> tuple[int | None, int | None, int | None]:

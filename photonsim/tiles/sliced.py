@@ -29,7 +29,7 @@ from photonsim.converters import full_scale_code, straight_through
 from photonsim.converters.slices import digit_count, split_digits
 from photonsim.errors import PhotonsimError, check_bits
 from photonsim.events import PARTIAL_SUM_BITS, EventCounts
-from photonsim.tiles.base import AbstractTile, Devices, Disturbance, Reload
+from photonsim.tiles.base import AbstractTile, Converters, Devices, Disturbance, Reload
 from photonsim.tiles.crossbar import Crossbar
 from photonsim.tiles.encodings import Differential
 from photonsim.tiles.incoherent import AbstractIncoherentTile
@@ -111,6 +111,11 @@ class Sliced(AbstractTile):
     def terms_per_readout(self) -> int:
         """See `AbstractTile.terms_per_readout`."""
         return self.inner.terms_per_readout
+
+    @property
+    def converters(self) -> Converters:
+        """See `AbstractTile.converters`."""
+        return self.inner.converters
 
     @property
     def converter_bits(self) -> tuple[int | None, int | None, int | None]:

@@ -21,7 +21,7 @@ from photonsim.devices.modulator import Modulator
 from photonsim.devices.receiver import Receiver
 from photonsim.errors import check_count, check_number
 from photonsim.events import PARTIAL_SUM_BITS, EventCounts
-from photonsim.tiles.base import AbstractTile, Devices, Disturbance
+from photonsim.tiles.base import AbstractTile, Converters, Devices, Disturbance
 from photonsim.tiles.die import Die, DieColumns
 from photonsim.tiles.engine import multiply
 from photonsim.tiles.live_operands import live_events
@@ -106,6 +106,11 @@ class TimeIntegrating(AbstractTile):
     def terms_per_readout(self) -> int:
         """See `AbstractTile.terms_per_readout`."""
         return self.integration_steps
+
+    @property
+    def converters(self) -> Converters:
+        """See `AbstractTile.converters`."""
+        return Converters(self.input_dac, self.adc, self.weight_dac)
 
     @property
     def converter_bits(self) -> tuple[int | None, int | None, int | None]:

@@ -174,7 +174,7 @@ def test_a_model_that_does_not_fit_is_refused_with_both_sizes():
 
 
 def test_explain_opens_a_component_down_to_the_source_at_80_columns():
-    lines = explain(energy(ENVISE, WORKLOAD), READOUT)
+    lines = explain(energy(ENVISE, WORKLOAD), READOUT, ENVISE)
     text = " ".join(line.strip() for line in lines)
     source = dict(ENVISE.sources)["tile.adc.energy_j"]
     assert "ADC conversions" in text
