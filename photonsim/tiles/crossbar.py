@@ -44,6 +44,8 @@ from photonsim.tiles.encodings import AbstractEncoding, Coherent, Differential, 
 from photonsim.tiles.inputs import PREDISTORTIONS, dac_levels, written_inputs
 from photonsim.tiles.partial_sums import Programmed, Readout, block_scales, encode, split_blocks
 from photonsim.tiles.readout import (
+    check_light,
+    in_products,
     intensity_disturbance,
     is_on,
     reading_disturbances,
@@ -106,6 +108,7 @@ class Crossbar(AbstractTile):
         check_number("tile.insertion_loss_db", self.insertion_loss_db, at_least=0.0)
         check_number("tile.input_dnl_rms", self.input_dnl_rms, at_least=0.0)
         check_choice("tile.predistortion", self.predistortion, PREDISTORTIONS)
+        check_light(self.laser, self.receiver)
         self._check_fan_out()
         if isinstance(self.encoding, Coherent) and not isinstance(self.modulator, Modulator):
             raise PhotonsimError(
@@ -179,7 +182,7 @@ class Crossbar(AbstractTile):
         if self._has_oscillator_noise:
             oscillator_w = self.encoding.oscillator_share * self.rows * self.power_per_mac_w
             variance_a2 = variance_a2 + self.receiver.shot_variance_a2(oscillator_w, bandwidth_hz)
-        return variance_a2 / self.current_per_mac_a**2
+        return in_products(variance_a2, self.current_per_mac_a)
 
     @property
     def _leaks(self) -> bool:

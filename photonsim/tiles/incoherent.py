@@ -33,6 +33,8 @@ from photonsim.tiles.die import Die, DieColumns
 from photonsim.tiles.encodings import AbstractEncoding, Differential, TwoPass
 from photonsim.tiles.partial_sums import Programmed, Readout, block_scales, encode, split_blocks
 from photonsim.tiles.readout import (
+    check_light,
+    in_products,
     intensity_disturbance,
     is_on,
     reading_disturbances,
@@ -108,6 +110,7 @@ class AbstractIncoherentTile(AbstractTile):
         check_count("tile.columns", self.columns)
         check_number("tile.clock_hz", self.clock_hz, above=0.0)
         check_number("tile.insertion_loss_db", self.insertion_loss_db, at_least=0.0)
+        check_light(self.laser, self.receiver)
         if not isinstance(self.encoding, Differential | TwoPass):
             raise PhotonsimError(
                 f"tile.encoding = {type(self.encoding).__name__}: these cells have signs of their own and detect "
@@ -147,7 +150,7 @@ class AbstractIncoherentTile(AbstractTile):
     def background_variance(self):
         """Variance of dark current and amplifier noise, in units of one full-scale product squared."""
         bandwidth_hz = self.clock_hz / 2  # Nyquist: one sample per symbol
-        return self.receiver.background_variance_a2(bandwidth_hz) / self.current_per_mac_a**2
+        return in_products(self.receiver.background_variance_a2(bandwidth_hz), self.current_per_mac_a)
 
     def leak_variance(self, light: Float[Array, "*b t r n"]) -> Float[Array, "*b t n"]:
         """Shot noise of what modulators cannot shut off, in the same units; `light` of the cells at an input of 1.

@@ -6,6 +6,7 @@ from jaxtyping import Array, Float
 from photonsim.converters import Adc, Dac, bits_in_words
 from photonsim.devices.laser import NOISELESS_RIN_DB_PER_HZ, Laser
 from photonsim.devices.receiver import Receiver
+from photonsim.errors import PhotonsimError
 from photonsim.tiles.base import Disturbance
 from photonsim.tiles.die import Die, DieColumns
 from photonsim.tiles.partial_sums import Programmed, Shared
@@ -14,6 +15,24 @@ from photonsim.tiles.partial_sums import Programmed, Shared
 def is_on(value) -> bool:
     """Whether an effect is on: a number that is not zero, or a traced value, which may be anything."""
     return not isinstance(value, int | float) or value != 0
+
+
+def check_light(laser: Laser, receiver: Receiver) -> None:
+    """Refuse a receiver that adds noise to no light at all: nothing could be read."""
+    noise = (receiver.shot_noise, receiver.tia_noise_a_per_sqrt_hz, receiver.dark_current_a)
+    dark = isinstance(laser.power_w, int | float) and laser.power_w == 0
+    if dark and any(isinstance(value, int | float) and value != 0 for value in noise):
+        raise PhotonsimError(
+            "tile.laser.power_w = 0 leaves nothing to read under the noise of tile.receiver: give a power, or set "
+            "shot_noise = false, tia_noise_a_per_sqrt_hz = 0 and dark_current_a = 0."
+        )
+
+
+def in_products(variance_a2, current_a) -> Float[Array, "..."]:
+    """A variance of the photocurrent in units of a full-scale product's square; 0 in the dark (see `check_light`)."""
+    square = jnp.asarray(current_a) ** 2
+    lit = square > 0
+    return jnp.where(lit, variance_a2 / jnp.where(lit, square, 1.0), 0.0)
 
 
 def set_readout(
