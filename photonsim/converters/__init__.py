@@ -23,6 +23,7 @@ from photonsim.converters.formats import Integer as Integer
 from photonsim.converters.formats import Microscaling as Microscaling
 from photonsim.converters.formats import SmallFloat as SmallFloat
 from photonsim.converters.formats import number_format as number_format
+from photonsim.converters.nonlinearity import Bend as Bend
 from photonsim.converters.nonlinearity import Nonlinearity as Nonlinearity
 from photonsim.converters.published import PUBLISHED_ADCS as PUBLISHED_ADCS
 from photonsim.converters.published import PUBLISHED_DACS as PUBLISHED_DACS

@@ -26,6 +26,7 @@ import equinox as eqx
 from jax import numpy as jnp
 from jaxtyping import Array, Float
 
+from photonsim.converters.nonlinearity import Bend
 from photonsim.converters.quantizer import full_scale_code
 from photonsim.errors import check_bits, check_choice, check_count, check_number
 
@@ -46,6 +47,7 @@ class Adc(eqx.Module):
       span, so it stays when `bits` is changed.
     - `rate_hz`: conversions per second of one converter; the default keeps pace with any symbol.
     - `lanes`: columns that take turns at one converter.
+    - `bend`: transfer curve of amplifier and converter, alike in all columns; what each column adds is its die's.
     """
 
     bits: int | None = eqx.field(static=True)
@@ -57,6 +59,7 @@ class Adc(eqx.Module):
     noise_rms: float = 0.0
     rate_hz: float = 1e12
     lanes: int = eqx.field(static=True, default=1)
+    bend: Bend = Bend()
 
     def __check_init__(self):
         check_bits("adc.bits", self.bits)

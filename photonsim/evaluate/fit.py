@@ -5,9 +5,9 @@ output is from a line. A sweep of the inputs gives their transfer curve, a sweep
 tells anything of power, bits or clock: those stay as the description it is fitted into has them.
 
 The pairs are how the chip multiplies; a sweep explains part of it. So what cells of a column have in common is not set
-again beside the columns' gains, and what cells and inputs scatter a product by comes off the noise, found by doing the
-experiment on the chip with them and without. Where that is more than the pairs have, the sweeps show a chip before its
-own corrections, and their figures are kept beside the settings, not in them.
+again beside the columns' gains, and what cells and inputs do to a product comes off its noise and its gain, found by
+doing the experiment on the chip with them and without. Where that is more than the pairs have, or a curve falls, the
+sweeps show a chip before its own corrections, and their figures are kept beside the settings, not in them.
 """
 
 import dataclasses
@@ -19,6 +19,7 @@ import numpy as np
 
 from photonsim.chip import Chip, Quoted, Source, override
 from photonsim.converters import full_scale_code
+from photonsim.converters.nonlinearity import POWERS, rises
 from photonsim.errors import PhotonsimError
 from photonsim.evaluate.measurement import Measurement, kurtosis, regenerate
 from photonsim.evaluate.transfer import (
@@ -32,6 +33,7 @@ from photonsim.evaluate.transfer import (
 from photonsim.tiles import Crossbar
 
 ROUNDING_VARIANCE = 1 / 12  # of a code, part of every residual
+SIGNIFICANT = 4  # standard errors of a bend that is taken for one
 FEWEST_VECTORS, FEWEST_COLUMNS = 8, 2
 MOST_REGENERATED = 512  # vectors and columns of the experiment by which noise is shared out
 
@@ -45,7 +47,8 @@ class DieFit:
     - `noise_median`, `noise_log_spread`: the columns' own noise, common mode and rounding taken off, and the spread of
       its logarithm by its outer deciles, which a few broken columns do not move.
     - `cubic`: share c of a cube in the transfer, `g c v₀³ / V²` beside the fitted line, V the largest expected code;
-      0 for a straight transfer, negative for one that saturates.
+      0 for a straight transfer, negative for one that saturates. `cubic_scatter`: its standard error.
+    - `largest_expected`: V. `cube_in_line`: the part λ of `v₀³ / V²` that the lines have taken up as a gain.
     - `kurtosis`: of the residuals, each column scaled to its own spread: 3 for normal noise.
     """
 
@@ -58,7 +61,20 @@ class DieFit:
     noise_log_spread: float
     common_mode: float
     cubic: float
+    cubic_scatter: float
+    largest_expected: float
+    cube_in_line: float
     kurtosis: float
+
+    @property
+    def is_bent(self) -> bool:
+        """Whether the cube stands out of the noise."""
+        return abs(self.cubic) > SIGNIFICANT * self.cubic_scatter
+
+    @property
+    def gain_at_zero(self) -> float:
+        """Gain of small sums over that of the fitted lines: `1 − c λ`."""
+        return 1.0 - self.cubic * self.cube_in_line if self.is_bent else 1.0
 
     @property
     def gain_mean(self) -> float:
@@ -114,6 +130,7 @@ def fit_die(measurement: Measurement) -> DieFit:
     vectors = len(measurement.expected)
     residual = measurement.column_residual * math.sqrt(vectors / (vectors - 2))  # two parameters were fitted
     common = measurement.common_mode
+    cubic, cubic_scatter, cube_in_line = _cubic(measurement, gain)
     own = np.sqrt(np.maximum(residual**2 - common**2 - ROUNDING_VARIANCE, 1e-6))
     gain_scatter = np.mean(residual**2 / (vectors * measurement.expected.var(0)))
     offset_scatter = np.mean(residual**2 / vectors)
@@ -126,7 +143,10 @@ def fit_die(measurement: Measurement) -> DieFit:
         noise_median=float(np.median(own)),
         noise_log_spread=math.sqrt(max(_decile_spread(np.log(own)) ** 2 - 1 / (2 * vectors), 0.0)),
         common_mode=common,
-        cubic=_cubic(measurement, gain),
+        cubic=cubic,
+        cubic_scatter=cubic_scatter,
+        largest_expected=float(np.abs(measurement.expected).max()),
+        cube_in_line=cube_in_line,
         kurtosis=kurtosis(measurement.residual / np.maximum(measurement.column_residual, 1e-9)),
     )
 
@@ -157,9 +177,9 @@ def fit_chip(
     fitted = _settings(fit)
     shown = _sweep_settings(fit, tile.input_dac.bits)
     if shown:
-        noise_rms = _noise_beside(override(chip, fitted), shown, measurement)
-        if noise_rms is not None:
-            fitted |= shown | {"tile.adc.noise_rms": noise_rms}
+        also = _beside(override(chip, fitted), shown, measurement)
+        if also is not None:
+            fitted |= shown | also
             fit = dataclasses.replace(fit, sweeps_in_settings=True)
     changed = override(chip, fitted)
     sources = dict(changed.sources) | {name: Source(source) for name in fitted}
@@ -176,49 +196,66 @@ def crossbar_of(chip: Chip) -> Crossbar:
 
 
 def _settings(fit: ChipFit) -> dict[str, float]:
-    """Settings of the chip by their path."""
+    """Settings of the chip by their path; a bend that stands out of the noise is the output's, over what was seen."""
     die, full_scale = fit.die, fit.full_scale_code
-    return {
+    settings = {
         "tile.adc.noise_rms": die.noise_median / full_scale,
-        "tile.die.gain_mean": die.gain_mean,
-        "tile.die.gain_spread": die.gain_spread,
+        "tile.die.gain_mean": die.gain_mean * die.gain_at_zero,
+        "tile.die.gain_spread": die.gain_spread * die.gain_at_zero,
         "tile.die.offset_mean": die.offset_mean / full_scale,
         "tile.die.offset_spread": die.offset_spread / full_scale,
         "tile.die.noise_spread": die.noise_log_spread,
         "tile.die.common_mode_rms": die.common_mode / full_scale,
     }
+    if die.is_bent:
+        span = die.largest_expected * die.gain_mean * die.gain_at_zero / full_scale
+        settings |= {"tile.adc.bend.cubic": die.cubic / die.gain_at_zero, "tile.adc.bend.span": span}
+    return settings
 
 
 def _sweep_settings(fit: ChipFit, input_bits: int | None) -> dict[str, float]:
-    """What the sweeps show as settings: unequal input steps, and what cells differ by within a column.
+    """What the sweeps show as settings: the inputs' bend and unequal steps, and what cells differ by within a column.
 
-    A converter of N steps whose widths spread by σ is bent by `σ √(N / 6)` in root mean square (`Nonlinearity`): σ is
-    chosen so that a random curve bends as much as the measured one, whose own shape is in the figures.
+    The polynomial is the bend, its constant and its slope left to the columns. What it leaves is for the steps: a
+    converter of N steps whose widths spread by σ is off by `σ √(N / 6)` in root mean square (`Nonlinearity`).
     """
     settings = {}
     if fit.inputs is not None and input_bits is not None and input_bits > 1:
-        relative = fit.inputs.inl_rms / float(np.abs(fit.inputs.codes).max())
-        settings["tile.input_dnl_rms"] = relative * math.sqrt(3 * full_scale_code(input_bits))
+        limit, largest = full_scale_code(input_bits), float(np.abs(fit.inputs.codes).max())
+        left = float(np.sqrt(np.mean((fit.inputs.inl - fit.inputs.bend) ** 2)))
+        settings["tile.input_dnl_rms"] = left / largest * math.sqrt(3 * limit)
+        slope = 1 + fit.inputs.polynomial[1]
+        bend = {power: c / slope for power, c in zip(POWERS, fit.inputs.polynomial[2:], strict=True)}
+        settings |= {f"tile.input_bend.{name}": value for name, value in bend.items()}
+        settings["tile.input_bend.span"] = min(largest / limit, 1.0)
     if fit.weights is not None:
         own = fit.weights.variation * math.sqrt(1 - fit.weights.column_share)
         settings |= {"tile.cell_errors.gain_spread": own, "tile.cell_errors.dead_share": fit.weights.dead_share}
     return settings
 
 
-def _noise_beside(chip: Chip, shown: dict[str, float], measurement: Measurement) -> float | None:
-    """The columns' own noise over full scale where the sweeps' settings scatter readings too; `None` if it is no more.
+def _beside(chip: Chip, shown: dict[str, float], measurement: Measurement) -> dict[str, float] | None:
+    """What else is to be set where the sweeps' settings act on readings too; `None` if they scatter them by more.
 
-    The same experiment on the chip with these settings and without: what the square of the median residual grows by.
+    The same experiment on the chip with these settings and without: by what the square of the median residual grows,
+    the columns' own noise is less; by what the gain grows, that of the columns is.
     """
     vectors, columns = (min(size, MOST_REGENERATED) for size in measurement.expected.shape)
     spread = float(np.sqrt(measurement.expected.var(0).mean()))
+    curve = [shown.get(f"tile.input_bend.{power}", 0.0) for power in POWERS]
+    if not rises(curve):
+        return None
     without, beside = (
-        float(np.median(regenerate(each, spread, vectors, columns, jax.random.key(0)).column_residual) ** 2)
-        for each in (chip, override(chip, shown))
+        regenerate(each, spread, vectors, columns, jax.random.key(0)) for each in (chip, override(chip, shown))
     )
-    adc = crossbar_of(chip).adc
-    left = adc.noise_rms**2 - (beside - without) / adc.full_scale_code**2
-    return math.sqrt(left) if left > 0 else None
+    tile = crossbar_of(chip)
+    growth = float(np.median(beside.column_residual) ** 2 - np.median(without.column_residual) ** 2)
+    left = tile.adc.noise_rms**2 - growth / tile.adc.full_scale_code**2
+    if left <= 0:
+        return None
+    gained = float(beside.lines[0].mean() / without.lines[0].mean())
+    gains = {f"tile.die.{name}": getattr(tile.die, name) / gained for name in ("gain_mean", "gain_spread")}
+    return {"tile.adc.noise_rms": math.sqrt(left)} | gains
 
 
 def _figures(fit: ChipFit) -> list[tuple[str, float, str, str]]:
@@ -270,13 +307,17 @@ def _decile_spread(values: np.ndarray) -> float:
     return float(high - low) / (2 * 1.2816)
 
 
-def _cubic(measurement: Measurement, gain: np.ndarray) -> float:
-    """Least squares of the residuals on what of v₀³ is orthogonal to a line, column by column, and its mean."""
+def _cubic(measurement: Measurement, gain: np.ndarray) -> tuple[float, float, float]:
+    """Least squares of the residuals on what of `v₀³ / V²` is orthogonal to a line: mean over columns, standard error,
+    and the mean slope of what is along the line."""
     largest = np.abs(measurement.expected).max()
     cube = measurement.expected**3 / largest**2
     line = measurement.expected - measurement.expected.mean(0)
-    rest = cube - cube.mean(0) - line * (line * cube).sum(0) / (line**2).sum(0)
+    along = (line * cube).sum(0) / (line**2).sum(0)
+    rest = cube - cube.mean(0) - line * along
+    weight = (rest**2 * gain).sum()
     if not (rest**2).sum() > 0:
-        return 0.0  # expected codes of two values, through which any curve is a line
-    slope = (rest * measurement.residual).sum() / (rest**2 * gain).sum()
-    return float(slope)
+        return 0.0, 0.0, 0.0  # expected codes of two values, through which any curve is a line
+    slope = (rest * measurement.residual).sum() / weight
+    scatter = math.sqrt((rest**2 * measurement.column_residual**2).sum()) / abs(weight)
+    return float(slope), scatter, float(along.mean())

@@ -46,7 +46,7 @@ def _die_rows(fit: ChipFit) -> dict[str, str]:
         "spread of its logarithm": significant(die.noise_log_spread),
         "common mode, codes": significant(die.common_mode),
         "kurtosis, scaled by column": significant(die.kurtosis),
-        "cubic part at the largest code": f"{100 * die.cubic:.2g} %",
+        "cubic part at the largest code": f"{100 * die.cubic:.2g} ± {100 * die.cubic_scatter:.1g} %",
         "effective bits of a full-scale sine": significant(fit.enob),
     }
 

@@ -36,7 +36,7 @@ import jax
 from jax import numpy as jnp
 from jaxtyping import Array, Float, UInt32
 
-from photonsim.converters import Adc, Dac, bits_in_words, full_scale_code, quantize
+from photonsim.converters import Adc, Dac, bits_in_words, full_scale_code
 from photonsim.devices.laser import Laser
 from photonsim.devices.mach_zehnder_interferometer import phase_noise_mean
 from photonsim.devices.receiver import Receiver
@@ -45,7 +45,7 @@ from photonsim.tiles.base import AbstractTile, Converters, Disturbance
 from photonsim.tiles.die import Die
 from photonsim.tiles.engine import ENGINES, multiply
 from photonsim.tiles.noise import gaussian_deviates, shared_deviates, tile_keys
-from photonsim.tiles.partial_sums import Programmed, Readout, block_scales, encode, intensity, split_blocks
+from photonsim.tiles.partial_sums import Programmed, Readout, block_scales, convert, encode, intensity, split_blocks
 from photonsim.tiles.readout import intensity_disturbance, is_on, reading_disturbances, set_readout, shared_disturbances
 from photonsim.units import ELEMENTARY_CHARGE_C
 
@@ -276,7 +276,7 @@ def _read(q: Float[Array, "m r"], tile: Programmed, settings: tuple, key_data, r
         value = value + jnp.sqrt(jnp.maximum(variance, FLOOR)) * deviates
     if readout.common_mode:
         value = value + shared_deviates(key_data, rows, columns, readout.columns, row_offset, shared.common_mode_codes)
-    return quantize(value, readout.adc_bits)
+    return convert(value, tile, readout, shared)
 
 
 def _dot(a, b):

@@ -23,7 +23,8 @@ import jax
 from jax import numpy as jnp
 from jaxtyping import Array, Float
 
-from photonsim.converters import Adc, Dac, bits_in_words, full_scale_code
+from photonsim.converters import Adc, Bend, Dac, bits_in_words, full_scale_code
+from photonsim.converters.nonlinearity import POWERS
 from photonsim.devices import (
     AbstractModulator,
     AbstractPassive,
@@ -80,7 +81,7 @@ class Crossbar(AbstractTile):
     - `stages`: parts of the path by name, in any order; splitter trees among them are part of the fan-out.
     - `encoding`: how signs travel, see `encodings.py`.
     - `predistortion`: how the modulators are driven, see `inputs.py`; `input_dnl_rms`: spread of the steps of their
-      DACs, LSB.
+      DACs, LSB; `input_bend`: of the way from code to light, where it was measured as a whole.
     - `cell_errors`: what fabrication did to the cells.
     """
 
@@ -98,6 +99,7 @@ class Crossbar(AbstractTile):
     encoding: AbstractEncoding = Differential()
     predistortion: str = eqx.field(static=True, default="exact")
     input_dnl_rms: float = 0.0
+    input_bend: Bend = Bend()
     cell_errors: CellErrors = CellErrors()
     stages: dict[str, AbstractPassive] = eqx.field(default_factory=dict)
 
@@ -210,7 +212,7 @@ class Crossbar(AbstractTile):
     def _shapes_inputs(self) -> bool:
         """Whether the light is not that of the DAC's codes."""
         bent = self.predistortion != "exact" and not self.modulator.is_straight
-        return self.input_dac.bits is not None and (bent or is_on(self.input_dnl_rms))
+        return not self.input_bend.is_off or (self.input_dac.bits is not None and (bent or is_on(self.input_dnl_rms)))
 
     @property
     def readout(self) -> Readout:
@@ -275,6 +277,9 @@ class Crossbar(AbstractTile):
             found.append(Disturbance("light at zero", share, dark | {"receiver.shot_noise": False}))
         if is_on(self.input_dnl_rms):
             found.append(Disturbance("unequal input steps", f"± {self.input_dnl_rms:g} LSB", {"input_dnl_rms": 0.0}))
+        if not self.input_bend.is_off:
+            off = {f"input_bend.{name}": 0.0 for name in POWERS}
+            found.append(Disturbance("bent input line", f"cube {self.input_bend.cubic:g}", off))
         return tuple(found)
 
     # Numbers
@@ -356,16 +361,18 @@ class Crossbar(AbstractTile):
     def matmul(self, x, programmed, key_data, engine="auto", row_offset=0):
         """See `AbstractTile.matmul`; `engine` is `"jax"` (the definition), `"numba"` (its fast twin) or `"auto"`."""
         shared = shared_disturbances(self.laser, self.adc, self.die, self.clock_hz / 2)
-        inputs = self._write_inputs(x, is_on(self.input_dnl_rms)) if self._shapes_inputs else x
+        inputs = (
+            self._write_inputs(x, is_on(self.input_dnl_rms), not self.input_bend.is_off) if self._shapes_inputs else x
+        )
         return self.encoding.multiply(inputs, programmed, self.readout, shared, key_data, row_offset, engine)
 
-    @functools.partial(jax.jit, static_argnames="unequal")
-    def _write_inputs(self, x: Float[Array, "*b m k"], unequal: bool) -> Float[Array, "*b m k"]:
-        """The inputs as the modulators write them, their DACs' steps `unequal` or not."""
-        bits, levels = self.input_dac.bits, None
+    @functools.partial(jax.jit, static_argnames=("unequal", "bent"))
+    def _write_inputs(self, x: Float[Array, "*b m k"], unequal: bool, bent: bool) -> Float[Array, "*b m k"]:
+        """The inputs as the modulators write them, their DACs' steps `unequal` or not, their way `bent` or not."""
+        bits, levels, bend = self.input_dac.bits, None, self.input_bend if bent else None
         if bits is not None and unequal:
             levels = dac_levels(bits, self.input_dnl_rms, self.rows, self.die.seed)
-        return written_inputs(x, bits, self.modulator, self.predistortion, levels, self.rows)
+        return written_inputs(x, bits, self.modulator, self.predistortion, levels, self.rows, bend)
 
     # The bill
 

@@ -4,9 +4,10 @@ A column reads `v = g v₀ + o + s n`, with one draw of gain g, offset o and noi
 (the model that fits the public measurements of Lightmatter's Envise, Nature 640:368, 2025). A disturbance common to the
 columns of a tile is added at each reading. Gain and offset drift (`drift.py`). The digital side divides by what it
 knows of the gain and takes off what it knows of the offset (`correction.py`; the offset is trimmed in the amplifier,
-before the converter).
+before the converter). The converter of each column has a bent line of its own as well (`converters/nonlinearity.py`).
 """
 
+import dataclasses
 import functools
 
 import equinox as eqx
@@ -15,11 +16,12 @@ import numpy as np
 from jax import numpy as jnp
 from jaxtyping import Array, Float
 
+from photonsim.converters.nonlinearity import draw_bridges
 from photonsim.errors import check_number
 from photonsim.tiles.correction import AbstractCorrection, MeanCorrection
 from photonsim.tiles.drift import Drift
 
-REFERENCES, DRIFT, CELLS = 1, 2, 3  # folded into the die's key: draws beside those of its columns
+REFERENCES, DRIFT, CELLS, CONVERTERS = 1, 2, 3, 4  # folded into the die's key: draws beside those of its columns
 
 
 class Die(eqx.Module):
@@ -30,6 +32,8 @@ class Die(eqx.Module):
     - `offset_mean`, `offset_spread`: of the columns' offset.
     - `noise_spread`: standard deviation of ln s, the columns' noise over its median.
     - `common_mode_rms`: disturbance shared by the columns of a tile at each reading.
+    - `inl_rms`: integral nonlinearity of the columns' converters in root mean square: that of independent steps of
+      spread σ LSB is `σ √(N / 6)` LSB, N steps being the range of two full scales.
     - `correction`: what the digital side knows: `none`, the `mean` gain and offset, each `column`'s, or what a
       calibration has `measured`.
     - `drift`: how far the columns are from where they were characterised.
@@ -42,12 +46,13 @@ class Die(eqx.Module):
     offset_spread: float = 0.0
     noise_spread: float = 0.0
     common_mode_rms: float = 0.0
+    inl_rms: float = 0.0
     correction: AbstractCorrection = MeanCorrection()
     drift: Drift = Drift()
 
     def __check_init__(self):
         check_number("die.gain_mean", self.gain_mean, above=0.0)
-        for name in ("gain_spread", "offset_spread", "noise_spread", "common_mode_rms"):
+        for name in ("gain_spread", "offset_spread", "noise_spread", "common_mode_rms", "inl_rms"):
             check_number(f"die.{name}", getattr(self, name), at_least=0.0)
         check_number("die.offset_mean", self.offset_mean)
 
@@ -71,14 +76,20 @@ class Die(eqx.Module):
             noise=jnp.exp(self.noise_spread * s),
             known_gain=known.gain(gain, self.gain_mean),
             known_offset=known.offset(offset, self.offset_mean),
+            inl=self._bridges(key, gain.shape),
         )
         return made if self.drift.is_still else self._drifted(made, jax.random.fold_in(key, DRIFT))
+
+    def _bridges(self, key, shape: tuple[int, ...]) -> Float[Array, "c n j"] | None:
+        if isinstance(self.inl_rms, int | float) and self.inl_rms == 0:
+            return None
+        return draw_bridges(jax.random.fold_in(key, CONVERTERS), shape, self.inl_rms)
 
     def _drifted(self, made: "DieColumns", key) -> "DieColumns":
         gain_key, offset_key = jax.random.split(key)
         gain = made.gain * self.drift.relative_gain(gain_key, made.gain.shape)
         offset = made.offset + self.drift.added_offset(offset_key, made.offset.shape)
-        return DieColumns(gain, offset, made.noise, made.known_gain, made.known_offset)
+        return dataclasses.replace(made, gain=gain, offset=offset)
 
     def landing(self, cores: int, columns: int, blocks: int, width: int) -> "DieColumns":
         """The physical columns that a matrix of `width` columns, `blocks` tiles deep, lands on: (blocks, width).
@@ -94,6 +105,7 @@ class DieColumns(eqx.Module):
     """Physical columns of one die: over (core, column), or over (block, output) of the matrix that they hold.
 
     `gain`, `offset` and `noise` as they are; `known_gain` and `known_offset` as the digital side takes them to be.
+    `inl`: waves of each converter's bent line, parts of full scale; `None` for straight ones.
     """
 
     gain: Float[Array, "a b"]
@@ -101,6 +113,7 @@ class DieColumns(eqx.Module):
     noise: Float[Array, "a b"]
     known_gain: Float[Array, "a b"]
     known_offset: Float[Array, "a b"]
+    inl: Float[Array, "a b j"] | None = None
 
 
 def landing_places(cores: int, columns: int, blocks: int, width: int) -> tuple[np.ndarray, np.ndarray]:

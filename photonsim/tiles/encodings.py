@@ -26,7 +26,6 @@ import jax
 from jax import numpy as jnp
 from jaxtyping import Array, Float, UInt32
 
-from photonsim.converters import quantize
 from photonsim.errors import PhotonsimError, check_fraction
 from photonsim.tiles.engine import multiply
 from photonsim.tiles.noise import gaussian_deviates, tile_keys
@@ -34,9 +33,10 @@ from photonsim.tiles.partial_sums import (
     Programmed,
     Readout,
     Shared,
+    analog_readings,
     block_scales,
+    convert,
     encode,
-    read_partial_sums,
     split_blocks,
 )
 
@@ -218,7 +218,7 @@ def reference_readings(
     still = Readout(readout.input_bits, None, 1, False, False, readout.common_mode, readout.intensity_noise)
 
     def read(tile_key, q, tile):
-        value = read_partial_sums(q, tile, still, shared, tile_key, row_offset)
+        value = analog_readings(q, tile, still, shared, tile_key, row_offset)
         if readout.noise or readout.shot_noise:
             variance = tile.noise_variance
             if readout.shot_noise:
@@ -228,7 +228,7 @@ def reference_readings(
             rows, columns = value.shape
             deviates = gaussian_deviates(jax.random.key_data(key), rows, columns, row_offset)
             value = value + jnp.sqrt(jnp.maximum(variance, FLOOR)) * deviates
-        return quantize(value, readout.adc_bits) * tile.scale
+        return convert(value, tile, readout, shared) * tile.scale
 
     keys = tile_keys(key_data, inputs.shape[1])
     read_all = jax.vmap(read, in_axes=(0, 1, 0), out_axes=1)(keys, codes, reference)  # (m, t, j)

@@ -5,9 +5,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from photonsim.errors import check_choice
+from photonsim.errors import PhotonsimError, check_choice
 from photonsim.tiles.fast import analog_matmul_fast, analog_matmul_host, fast_engine_available
-from photonsim.tiles.partial_sums import batched_analog_matmul
+from photonsim.tiles.partial_sums import batched_analog_matmul, has_bent_lines
 
 ENGINES = ("auto", "jax", "numba")
 
@@ -21,7 +21,12 @@ def multiply(x, programmed, readout, shared, key_data, row_offset, engine: str) 
     Where all operands are NumPy arrays, the fast twin gets them without XLA, which would compile for each new shape.
     """
     check_choice("engine", engine, ENGINES)
-    fast = engine == "numba" or (engine == "auto" and fast_engine_available()[0])
+    bent = has_bent_lines(programmed, shared)
+    if bent and engine == "numba":
+        raise PhotonsimError(
+            'Bent output lines (adc.bend, die.inl_rms) have no Numba kernel: use engine="jax" or "auto".'
+        )
+    fast = engine == "numba" or (engine == "auto" and not bent and fast_engine_available()[0])
     if fast and all(isinstance(operand, np.ndarray) for operand in (x, programmed.levels, key_data)):
         return analog_matmul_host(x, programmed, readout, shared, key_data, row_offset)
     product = analog_matmul_fast if fast else matmul_by_definition

@@ -68,7 +68,10 @@ def analog_matmul_fast(
     Anything that is not float32 is cast first, and the answer is float32.
     """
     programmed = jax.tree.map(_as_kernel_number, programmed)
-    shared = Shared(*[jnp.asarray(value, jnp.float32) for value in (shared.common_mode_codes, shared.intensity_rms)])
+    common_mode, intensity = (
+        jnp.asarray(each, jnp.float32) for each in (shared.common_mode_codes, shared.intensity_rms)
+    )
+    shared = Shared(common_mode, intensity)
     row_offset = jnp.asarray(row_offset, jnp.uint32)
     return _product(readout, x.astype(jnp.float32), programmed, shared, key_data, row_offset)
 

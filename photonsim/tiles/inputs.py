@@ -7,7 +7,8 @@ A modulator bends its light against voltage. Three ways to drive it:
                      the nearest of the lights that such a DAC can make, coarse where the curve is steep
     "none"           no table: the codes run straight through the voltage, and the curve bends the values
 
-The steps of a DAC differ in width as well (`Nonlinearity`), row by row of a tile.
+The steps of a DAC differ in width as well (`Nonlinearity`), row by row of a tile. And whatever bends the way from code
+to light, where it has been measured as a whole, is a curve of its own (`Bend`), alike for all rows and signs included.
 
 The analog product then sees real values in place of integer codes, scaled to the brightest that each block really has.
 The light that a modulator cannot shut off does not depend on the value: its mean is a constant of each column, which
@@ -18,7 +19,7 @@ import jax
 from jax import numpy as jnp
 from jaxtyping import Array, Float
 
-from photonsim.converters import Nonlinearity, full_scale_code, straight_through
+from photonsim.converters import Bend, Nonlinearity, full_scale_code, straight_through
 from photonsim.devices import AbstractModulator
 from photonsim.tiles.partial_sums import block_scales, encode, split_blocks
 
@@ -38,10 +39,12 @@ def written_inputs(
     predistortion: str,
     levels: Float[Array, "r codes"] | None,
     rows: int,
+    bend: Bend | None = None,
 ) -> Float[Array, "*b m k"]:
     """The inputs as light: each block of `rows` under its scale, through DAC and modulator, and scaled back.
 
-    `levels` of `dac_levels`, or `None` for a DAC of equal steps. Gradients pass straight through the rounding.
+    `levels` of `dac_levels`, or `None` for a DAC of equal steps; `bend`, or `None` for a straight way.
+    Gradients pass straight through the rounding.
     """
     blocks = split_blocks(x, rows, axis=-1)  # (..., m, t, r)
     scales = block_scales(blocks, axis=-1)
@@ -58,6 +61,8 @@ def written_inputs(
     if predistortion != "exact":
         light = jnp.sign(drive) * _bent(modulator, jnp.abs(drive))
     expected = wanted if predistortion != "none" else jnp.sign(wanted) * _bent(modulator, jnp.abs(wanted))
+    if bend is not None:
+        light, expected = (value + bend.added(value) for value in (light, expected))
     written = straight_through(expected, light)
     return (written * scales).reshape(*x.shape[:-1], -1)[..., : x.shape[-1]]
 

@@ -12,11 +12,13 @@ its noise, and one analog-to-digital conversion before the digital accumulation:
     v[m,n]  = p · gain[t,n] · (1 + intensity_rms · i[m, n // columns])      laser, detector and amplifier, in ADC codes
               + offset[t,n] + sqrt(noise_variance[t,n] + a · shot_variance[t,n] + b · square_variance[t,n]) · z[m,n]
               + common_mode_codes · c[m, n // columns]
+    v[m,n] += L_adc (bend(v / L_adc) + inl[t,n](v / L_adc))    line of amplifier and converter, where it is not straight
     y[m,n] += round(v, clipped to the ADC's codes) · scale[t,n] · s_x[m,t]
 
 `z`, `c` and `i` are standard normal deviates that depend on (key, t, m, n) alone: see `noise.py`. The order of the
 operations is part of the definition: every sum below has exactly one product as an operand, so a compiler that
-contracts `a*b + c` into a fused multiply-add gives the same bits wherever it does so, in XLA or in Numba.
+contracts `a*b + c` into a fused multiply-add gives the same bits wherever it does so, in XLA or in Numba. Bent lines
+have no fast twin: such products run here.
 """
 
 import equinox as eqx
@@ -24,6 +26,7 @@ import jax
 from jax import numpy as jnp
 from jaxtyping import Array, Float, Num, UInt32
 
+from photonsim.converters.nonlinearity import Bend, bridge
 from photonsim.converters.quantizer import full_scale_code, quantize
 from photonsim.tiles.noise import INTENSITY, gaussian_deviates, shared_deviates, tile_keys
 
@@ -51,11 +54,13 @@ class Readout(eqx.Module):
 class Shared(eqx.Module):
     """What disturbs all columns of a tile alike at one reading, as standard deviations.
 
-    `common_mode_codes`: added to the readings, ADC codes. `intensity_rms`: of the light, relative to it.
+    `common_mode_codes`: added to the readings, ADC codes. `intensity_rms`: of the light, relative to it. `bend`: of all
+    readings, `None` for a straight line.
     """
 
     common_mode_codes: Float[Array, ""] | float
     intensity_rms: Float[Array, ""] | float = 0.0
+    bend: Bend | None = None
 
 
 class Programmed(eqx.Module):
@@ -73,6 +78,7 @@ class Programmed(eqx.Module):
     shot_variance: Float[Array, "*b t n"]  # ADC codes squared per unit of the sum of magnitudes a
     scale: Float[Array, "*b t n"]  # output units per ADC code, for an input block of scale 1
     square_variance: Float[Array, "*b t n"] | None = None  # ADC codes squared per unit of the sum of squares b
+    inl: Float[Array, "*b t n j"] | None = None  # waves of each converter's line, parts of its full scale
 
     def compact(self, weight_bits: int | None) -> "Programmed":
         """The same tiles with their integer levels stored in the narrowest type; `None` bits stay floats."""
@@ -109,6 +115,22 @@ def encode(blocks: Float[Array, "..."], scales: Float[Array, "..."], bits: int |
     return jnp.where(scales == 0, 0.0, quantize(blocks * per_unit, bits))
 
 
+def has_bent_lines(programmed: Programmed, shared: Shared) -> bool:
+    """Whether readings go by a line that is not straight, which only the definition knows."""
+    return shared.bend is not None or programmed.inl is not None
+
+
+def convert(value: Float[Array, "m n"], tile: Programmed, readout: Readout, shared: Shared) -> Float[Array, "m n"]:
+    """ADC codes of analog readings: along the line of amplifier and converter, then rounded."""
+    limit = full_scale_code(readout.adc_bits)
+    parts = value / limit
+    if shared.bend is not None:
+        value = value + limit * shared.bend.added(parts)
+    if tile.inl is not None:
+        value = value + limit * bridge(parts, tile.inl)
+    return quantize(value, readout.adc_bits)
+
+
 def read_partial_sums(
     q: Float[Array, "m r"],
     tile: Programmed,
@@ -118,6 +140,18 @@ def read_partial_sums(
     row_offset: UInt32[Array, ""] | int,
 ) -> Float[Array, "m n"]:
     """ADC codes of one block: the inputs `q` (codes) against one programmed tile, with the key of that tile."""
+    return convert(analog_readings(q, tile, readout, shared, key_data, row_offset), tile, readout, shared)
+
+
+def analog_readings(
+    q: Float[Array, "m r"],
+    tile: Programmed,
+    readout: Readout,
+    shared: Shared,
+    key_data: UInt32[Array, "2"],
+    row_offset: UInt32[Array, ""] | int,
+) -> Float[Array, "m n"]:
+    """What the converters of one block are given, in ADC codes."""
     levels = tile.levels.astype(q.dtype)
     signal = _dot(q, levels) * tile.gain
     rows, columns = signal.shape
@@ -134,7 +168,7 @@ def read_partial_sums(
         value = _root(variance) * gaussian_deviates(key_data, rows, columns, row_offset) + value
     if readout.common_mode:
         value = value + shared_deviates(key_data, rows, columns, readout.columns, row_offset, shared.common_mode_codes)
-    return quantize(value, readout.adc_bits)
+    return value
 
 
 def _root(variance: Float[Array, "..."]) -> Float[Array, "..."]:

@@ -4,6 +4,7 @@ from jax import numpy as jnp
 from jaxtyping import Array, Float
 
 from photonsim.converters import Adc, Dac, bits_in_words
+from photonsim.converters.nonlinearity import POWERS
 from photonsim.devices.laser import NOISELESS_RIN_DB_PER_HZ, Laser
 from photonsim.devices.receiver import Receiver
 from photonsim.errors import PhotonsimError
@@ -64,12 +65,14 @@ def set_readout(
         noise_variance=jnp.broadcast_to(noise**2, shape) + variance * gain**2,
         shot_variance=shot_variance * gain**2 / per_product,
         scale=scales * (full_scale / (adc.full_scale_code * columns.known_gain)),
+        inl=None if columns.inl is None else jnp.broadcast_to(columns.inl, (*shape, columns.inl.shape[-1])),
     )
 
 
 def shared_disturbances(laser: Laser, adc: Adc, die: Die, bandwidth_hz) -> Shared:
-    """What disturbs all columns of a tile alike: the common mode, and the laser's tremor in a reading's bandwidth."""
-    return Shared(die.common_mode_rms * adc.full_scale_code, laser.intensity_rms(bandwidth_hz))
+    """What the columns of a tile have in common: common mode, the laser's tremor in a reading's bandwidth, a bend."""
+    bend = None if adc.bend.is_off else adc.bend
+    return Shared(die.common_mode_rms * adc.full_scale_code, laser.intensity_rms(bandwidth_hz), bend)
 
 
 def intensity_disturbance(laser: Laser) -> Disturbance:
@@ -99,6 +102,12 @@ def reading_disturbances(
             f"{float(photons_per_mac):.3g} photons/MAC at full scale",
             {"receiver.shot_noise": False},
         ),
+        Disturbance(
+            "bent output line",
+            f"cube {adc.bend.cubic:g} over {adc.bend.span:.3g} of full scale",
+            {f"adc.bend.{name}": 0.0 for name in POWERS},
+        ),
+        Disturbance("uneven output steps", f"INL {die.inl_rms:.2e} of full scale", {"die.inl_rms": 0.0}),
         Disturbance(
             "column gain", f"{die.gain_mean:g} ± {die.gain_spread:g}", {"die.gain_mean": 1.0, "die.gain_spread": 0.0}
         ),

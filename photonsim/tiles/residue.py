@@ -90,6 +90,8 @@ class Residue(AbstractTile):
             check_number(f"tile.{name}", getattr(self, name), at_least=0.0)
         if self.input_dac.bits is not None and self.cell.bits is not None:
             self.numbers.check_fits(self.input_dac.bits, self.cell.bits, self.rows)
+        if not self.adc.bend.is_off:
+            raise PhotonsimError("tile.adc.bend must be straight here: a residue tile reads angles.")
         amplified = isinstance(self.adc.gain, int | float) and self.adc.gain != 1.0
         if self.adc.range_policy != "gain" or amplified:
             raise PhotonsimError(

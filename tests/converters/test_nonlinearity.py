@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax import numpy as jnp
 
-from photonsim.converters import Nonlinearity, full_scale_code, quantize
+from photonsim.converters import Bend, Nonlinearity, full_scale_code, quantize
+from photonsim.converters.nonlinearity import bridge, draw_bridges
 from photonsim.errors import PhotonsimError
 
 VALUES = jnp.linspace(-140.0, 140.0, 4001)
@@ -75,3 +76,33 @@ def test_gradients_pass_straight_through():
 def test_a_curve_needs_two_bits():
     with pytest.raises(PhotonsimError, match="at least 2 bits"):
         Nonlinearity(1, 0.1)
+
+
+def test_drawn_bridges_are_tied_at_their_ends_and_as_large_as_said():
+    """Var(u) ∝ (1 − u²), and 1 in the mean: 3/2 (1 − u²), the variance of a bridge over −1 … 1."""
+    lines = 2000
+    u = jnp.linspace(-1.0, 1.0, 41)
+    inl = np.asarray(bridge(u, draw_bridges(jax.random.key(0), (lines, 1), 0.02)))
+    np.testing.assert_allclose(inl[:, [0, -1]], 0.0, atol=1e-6)
+    np.testing.assert_allclose(bridge(jnp.array([-3.0, 3.0]), jnp.ones(4)), 0.0, atol=1e-5)
+    # 16 waves hold 96 % of a bridge, most of the rest near the ends; a variance of 2,000 has a standard error of 3.2 %
+    middle = np.abs(u) < 0.8
+    expected = 0.02**2 * 1.5 * (1 - np.asarray(u) ** 2)
+    np.testing.assert_allclose(inl.var(0)[middle], expected[middle], rtol=0.04 + 4 * 0.032)
+    assert (inl**2).mean() == pytest.approx(0.02**2 * 40 / 41, rel=4 * 0.7 / lines**0.5)
+
+
+def test_independent_steps_bend_a_line_by_what_the_die_says():
+    """`σ √(N / 6)` LSB in root mean square, the figure that `die.inl_rms` takes."""
+    inl = np.asarray(jax.vmap(lambda seed: Nonlinearity(8, 0.05, seed).inl)(jnp.arange(400)))
+    assert np.sqrt((inl**2).mean()) == pytest.approx(0.05 * np.sqrt(254 / 6), rel=4 * 0.35 / 400**0.5)
+
+
+def test_a_bend_is_its_polynomial_within_its_span_and_constant_beyond():
+    bend = Bend(quadratic=0.1, cubic=-0.2, quartic=0.03, quintic=0.05, span=0.5)
+    u = np.linspace(-1, 1, 21)
+    expected = 0.5 * (0.1 * u**2 - 0.2 * u**3 + 0.03 * u**4 + 0.05 * u**5)
+    np.testing.assert_allclose(bend.added(jnp.asarray(0.5 * u, jnp.float32)), expected, atol=1e-7)
+    np.testing.assert_allclose(bend.added(jnp.array([0.9, -0.9])), expected[[-1, 0]], rtol=1e-6)
+    with pytest.raises(PhotonsimError, match="into a falling one"):
+        Bend(cubic=-0.4)

@@ -179,6 +179,40 @@ def test_correcting_each_column_removes_what_fabrication_left():
     assert errors[0] > 2 * errors[1] > 2 * errors[2]
 
 
+@pytest.mark.parametrize("encoding", ["differential", "offset"])
+def test_a_bent_output_line_bends_what_is_read(encoding):
+    """A cube of −10 % of full scale: a sum y of the range V = 8 is read as `y − 0.1 y³ / V²`.
+
+    Raised cells read `(y + X) / 2` and are doubled, the reference reads X, and both converters bend alike.
+    """
+    x = np.ones((1, 8), np.float32)
+    w = np.linspace(-1, 1, 40, dtype=np.float32) * np.ones((8, 1), np.float32)
+    w[0] = 1.0  # the scale of every column
+    chip = override(IDEAL, {"tile.rows": 8, "tile.columns": 16, "tile.encoding": encoding, "adc.bend.cubic": -0.1})
+    read = lambda y: y - 0.1 * y**3 / 8**2  # noqa: E731
+    y = w.sum(0)
+    expected = read(y) if encoding == "differential" else 2 * read((y + 8) / 2) - read(8.0)
+    np.testing.assert_allclose(product(chip, x, w)[0], expected, atol=1e-5)
+
+
+def test_each_column_has_a_line_of_its_own_which_averaging_does_not_straighten():
+    x, w = np.ones((200, 8), np.float32), np.full((8, 32), 0.5, np.float32)
+    w[0] = 1.0
+    chip = override(IDEAL, {"tile.rows": 8, "tile.columns": 32, "die.inl_rms": 0.01, "adc.noise_rms": 1e-3})
+    left = product(chip, x, w).mean(0) - 4.5
+    # at 4.5/8 of the range: 8 · 0.01 · √(3/2 (1 − u²)) in the mean square over 32 columns; noise averages to 6e-4
+    expected = 0.08 * np.sqrt(1.5 * (1 - (4.5 / 8) ** 2))
+    assert left.std() == pytest.approx(expected, rel=4 / np.sqrt(64))
+
+
+def test_bent_lines_run_by_the_definition_alone():
+    x, w = operands(3, 20, 16)
+    bent = override(ENVISE, {"die.inl_rms": 1e-3})
+    np.testing.assert_array_equal(product(bent, x, w, engine="auto"), product(bent, x, w))
+    with pytest.raises(PhotonsimError, match="no Numba kernel"):
+        product(bent, x, w, engine="numba")
+
+
 def test_the_same_key_gives_the_same_bits_and_another_key_other_noise():
     x, w = operands(16, 200, 48)
     np.testing.assert_array_equal(product(ENVISE, x, w, seed=3), product(ENVISE, x, w, seed=3))
