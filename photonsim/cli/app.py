@@ -28,11 +28,13 @@ from photonsim.cli.options import (
     Rules,
     Setting,
     check_engine,
+    check_figure,
     chosen_chip,
     chosen_rules,
     plain_console,
 )
 from photonsim.cli.reproduce import reproduce
+from photonsim.cli.scale import scale
 from photonsim.errors import PhotonsimError
 from photonsim.evaluate import run as run_model
 from photonsim.evaluate.run import versions
@@ -46,7 +48,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (generate, coverage, cost, sensitivity, reproduce, fit):
+for command in (generate, coverage, cost, sensitivity, scale, reproduce, fit):
     app.command()(command)
 
 
@@ -161,6 +163,5 @@ def _plot_paths(plot: Path | None, chips: Sequence[Chip]) -> list[Path | None]:
     """Where each chip's figure goes: the given name, with the chip's own at its end where there are several."""
     if plot is None:
         return [None] * len(chips)
-    if plot.suffix not in (".png", ".pdf", ".svg"):
-        raise PhotonsimError(f"--plot {plot}: the name must end in .png, .pdf or .svg.")
+    check_figure(plot)
     return [plot] if len(chips) == 1 else [plot.with_stem(f"{plot.stem}-{chip.name}") for chip in chips]

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -39,6 +40,12 @@ def check_engine(engine: str) -> None:
     """Refuse an `--engine` that there is not."""
     if engine not in ENGINES:
         raise PhotonsimError(f"--engine {engine} is unknown: it is one of {', '.join(ENGINES)}.")
+
+
+def check_figure(path: Path | None) -> None:
+    """Refuse a figure's name whose ending is of no known format."""
+    if path is not None and path.suffix not in (".png", ".pdf", ".svg"):
+        raise PhotonsimError(f"--plot {path}: the name must end in .png, .pdf or .svg.")
 
 
 def plain_console() -> Console:

@@ -37,7 +37,7 @@ class LinkBudget(eqx.Module):
     @property
     def transmission(self):
         """Share of the laser's light on one photodiode: excess loss and splitting."""
-        split = ratio_from_db(sum((stage.split_loss_db for stage in self.stages), start=0.0)) * self.fan_out
+        split = ratio_from_db(sum((stage.split_loss_db for stage in self.stages), start=0.0)) * float(self.fan_out)
         return 1.0 / (ratio_from_db(self.excess_loss_db) * split)
 
     @property

@@ -1,9 +1,10 @@
 """Results onto disk, whole or not at all."""
 
+import csv
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,16 @@ def write_json(record: Any, path: Path) -> None:
     """A record as indented UTF-8 JSON."""
     text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def write_csv(rows: Iterable[Sequence[str | float]], path: Path) -> None:
+    """Rows as UTF-8 CSV."""
+
+    def write(temporary: Path) -> None:
+        with temporary.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows(rows)
+
+    write_whole(path, write)
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
