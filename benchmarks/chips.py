@@ -113,7 +113,15 @@ def main() -> None:
         ),
     )
     areas = table(("chip", "mm²", "largest part", "TOPS/mm²", "quoted"), map(area_row, real))
-    parts = (HEAD, sizes, BOUNDARIES_HEAD, efficiencies, AREA_HEAD, areas, "## What they are, and what is not known of them\n")
+    parts = (
+        HEAD,
+        sizes,
+        BOUNDARIES_HEAD,
+        efficiencies,
+        AREA_HEAD,
+        areas,
+        "## What they are, and what is not known of them\n",
+    )
     PAGE.write_text("\n".join((*parts, remarks(real))), "utf-8")
 
 

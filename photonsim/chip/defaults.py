@@ -8,7 +8,9 @@ Sources = tuple[tuple[str, Source], ...]
 UNSOURCED = Source("no source given: set by the user or a default of the description", assumed=True)
 DEFAULTS = {  # where the defaults of `photonsim.chip.electronics` are from
     "memory.sram_capacity_bits": Source("no figure given; 32 MB, a usual size on an accelerator", True, 0, 4e9),
-    "memory.sram_bandwidth_bits_per_s": Source("no figure given; as wide as the arrays need", True),
+    "memory.sram_bandwidth_bits_per_s": Source(
+        "no figure given; 80 TB/s, as Groq quotes of its LPU's 230 MB", True, 4e13, 1.6e17
+    ),
     "memory.register_j_per_bit": Source(
         "0.073 pJ per 2 bytes of a register file: Lightening-Transformer's simulator",
         True,

@@ -14,7 +14,7 @@ class Memory(eqx.Module):
 
     - `sram_read_j_per_bit`, `sram_write_j_per_bit`: energy of on-chip traffic, J/bit.
     - `sram_capacity_bits`, `sram_bandwidth_bits_per_s`: of the on-chip SRAM, reads and writes together. What fits stays
-      on the chip between layers and passes; the default bandwidth is one that never limits.
+      on the chip between layers and passes.
     - `register_j_per_bit`, `register_capacity_bits`: of the accumulators of one core, where partial sums can stay.
     - `dram_name`: what the main memory is (`"HBM3E"`, `"DDR4"`).
     - `dram_j_per_bit`: energy of main-memory traffic, interface included, J/bit.
@@ -28,7 +28,7 @@ class Memory(eqx.Module):
     dram_bandwidth_bits_per_s: float
     dram_capacity_bits: float
     sram_capacity_bits: float = 2.56e8
-    sram_bandwidth_bits_per_s: float = 1e18
+    sram_bandwidth_bits_per_s: float = 6.4e14
     register_j_per_bit: float = 4.6e-15
     register_capacity_bits: float = 2.0**19
 

@@ -2,7 +2,7 @@
 
 from photonsim.chip import Chip
 from photonsim.cost.bill import Bill, tops_per_w
-from photonsim.cost.latency import laid_latency
+from photonsim.cost.latency import laid_latency, symbol_s
 from photonsim.cost.mapping import Layout, Plan, lay_out
 from photonsim.cost.tariff import COMPONENTS, charges
 from photonsim.cost.workload import Workload, check_capacity, macs
@@ -60,8 +60,8 @@ def price(chip: Chip, events: EventCounts, seconds: float, name: str = "events",
 
 
 def peak_tops(chip: Chip):
-    """Peak throughput, tera-operations per second: two for each multiply-accumulate of a cycle."""
-    return 2e-12 * chip.macs_per_cycle * chip.clock_hz
+    """Peak throughput, tera-operations per second: two for each multiply-accumulate of a symbol."""
+    return 2e-12 * chip.macs_per_cycle / symbol_s(chip, _growth(chip))
 
 
 def peak_bill(chip: Chip) -> Bill:
@@ -71,10 +71,15 @@ def peak_bill(chip: Chip) -> Bill:
     other, grows when it gets as many rows again. That leaves out what is paid once (writing the weights) and the
     partial sums that longer products carry from tile to tile. No DRAM traffic, no vector work: no model runs like this.
     """
+    more = _growth(chip)
+    return price(chip, more * (chip.cores / symbol_s(chip, more) / more.tile_cycles), 1.0, "peak")
+
+
+def _growth(chip: Chip) -> EventCounts:
+    """Events of the second half of a product that fills all cores."""
     tile, columns, rows = chip.tile, chip.cores * chip.tile.columns, chip.cores * chip.tile.rows
     grown, once = (chip.events(1, m, tile.terms_per_readout, columns) for m in (2 * rows, rows))
-    more = grown + -1.0 * once
-    return price(chip, more * (chip.cores * chip.clock_hz / more.tile_cycles), 1.0, "peak")
+    return grown + -1.0 * once
 
 
 def peak_power_w(chip: Chip) -> dict[str, float]:

@@ -5,13 +5,15 @@ symbols through the block it holds, one per clock period, and is then given the 
 a double-buffered array hides behind the symbols of the one before (the longer of the two counts) and any other array
 does not (they add). Meanwhile bits move, each memory at its own bandwidth; the product takes as long as the slowest:
 
-    t = max( tiles, SRAM, DRAM )   tiles = max(optics, reload) if double-buffered, else optics + reload
-                                   optics = cycles / clock,   reload = rounds · block write time
+    t = max( tiles, SRAM, DRAM )   tiles = max(symbols, reload) if double-buffered, else symbols + reload
+                                   symbols = max(optics, converters),   reload = rounds · block write time
+                                   optics = cycles / clock,   converters = cycles · lanes / rate
+
+A converter of a lower rate than the clock holds the light up, and so do several lanes that take turns at one.
 
 Products follow one another, since each needs the result of the last; so does the work of the vector unit, which
 overlaps only with its own DRAM traffic (KV cache and activations) and with the host's link; and so do the messages
-between chips that share a model. Converters keep pace with the light: there is one for each column, at the symbol
-rate. Left out: the filling of pipelines, the time of flight (under a nanosecond), the bus that carries weights to
+between chips that share a model. Left out: the filling of pipelines, the time of flight (under a nanosecond), the bus that carries weights to
 several cores at once.
 
 Counts are exact whole numbers until they meet a price or a rate, and floats from there: a traced JAX number takes no
@@ -25,10 +27,13 @@ import jax
 from jax import numpy as jnp
 
 from photonsim.chip import Chip
-from photonsim.cost.mapping import DIGITAL_UNIT, Layout, Mapped, Plan, lay_out
+from photonsim.cost.mapping import DIGITAL_UNIT, Layout, Mapped, Plan, holds_weights, lay_out
 from photonsim.cost.workload import MatrixProduct, Workload, macs
+from photonsim.events import EventCounts
+from photonsim.tiles import AbstractTile
 
 OPTICS = "optics"
+CONVERTERS = "converters"
 RELOAD = "weight reload"
 SRAM = "SRAM"
 DRAM = "DRAM"
@@ -46,6 +51,7 @@ class Step(NamedTuple):
 
     name: str
     optics_s: float = 0.0
+    converters_s: float = 0.0
     reload_s: float = 0.0
     reload_hidden: bool = True
     sram_s: float = 0.0
@@ -60,7 +66,23 @@ class Step(NamedTuple):
     @property
     def tiles_s(self) -> float:
         """Seconds of the optical array, its reloading included."""
-        return _longest(self.optics_s, self.reload_s) if self.reload_hidden else self.optics_s + self.reload_s
+        symbols_s = _longest(self.optics_s, self.converters_s)
+        return _longest(symbols_s, self.reload_s) if self.reload_hidden else symbols_s + self.reload_s
+
+    @property
+    def needs_s(self) -> dict[str, Any]:
+        """Seconds that each part of the chip needs by itself."""
+        return {
+            OPTICS: self.optics_s,
+            CONVERTERS: self.converters_s,
+            RELOAD: self.reload_s,
+            SRAM: self.sram_s,
+            DRAM: self.dram_s,
+            DIGITAL: self.digital_s,
+            VECTOR: self.vector_s,
+            HOST_LINK: self.host_s,
+            NETWORK: self.network_s,
+        }
 
     @property
     def seconds(self) -> float:
@@ -69,18 +91,12 @@ class Step(NamedTuple):
 
     @property
     def _rivals(self) -> dict[str, Any]:
-        """What each part needs; of an array that computes and reloads in turn, under the longer of the two."""
-        traced = isinstance(self.optics_s, jax.Array) or isinstance(self.reload_s, jax.Array)
-        array = OPTICS if traced or self.optics_s >= self.reload_s else RELOAD
-        return {
-            array: self.tiles_s,
-            SRAM: self.sram_s,
-            DRAM: self.dram_s,
-            DIGITAL: self.digital_s,
-            VECTOR: self.vector_s,
-            HOST_LINK: self.host_s,
-            NETWORK: self.network_s,
-        }
+        """What the array needs, under the name of what takes longest in it, and every other part."""
+        needs_s = self.needs_s
+        array = {name: needs_s.pop(name) for name in (OPTICS, CONVERTERS, RELOAD)}
+        traced = any(isinstance(value, jax.Array) for value in array.values())
+        slowest = OPTICS if traced else max(array, key=lambda name: array[name])
+        return {slowest: self.tiles_s, **needs_s}
 
     @property
     def bound_by(self) -> str:
@@ -158,6 +174,7 @@ def mapped_step(chip: Chip, product: MatrixProduct, mapped: Mapped, dram_s) -> S
     return Step(
         product.name,
         optics_s=trips * mapped.cycles / chip.clock_hz,
+        converters_s=trips * mapped.cycles * conversion_s(chip.tile, events),
         reload_s=trips * mapped.rounds * reload.seconds,
         reload_hidden=reload.hidden,
         sram_s=trips * (events.sram_read_bits + events.sram_write_bits) / chip.memory.sram_bandwidth_bits_per_s,
@@ -165,6 +182,24 @@ def mapped_step(chip: Chip, product: MatrixProduct, mapped: Mapped, dram_s) -> S
         dataflow=mapped.dataflow,
         macs=float(macs(product)),
     )
+
+
+def conversion_s(tile: AbstractTile, events: EventCounts):
+    """Seconds that the slowest kind of converter needs for one symbol: `lanes / rate` times its readings of a lane.
+
+    An output is read in every symbol, or, where a tile adds up several in light or charge, once a stretch of them.
+    """
+    inputs, outputs, weights = tile.converters
+    readings = 1.0
+    if not holds_weights(tile):
+        readings = events.tile_writes * getattr(tile, "summed_cores", 1) / events.tile_cycles
+    needs_s = [inputs.lanes / inputs.rate_hz, readings * outputs.lanes / outputs.rate_hz]
+    return _longest(*needs_s, *([weights.lanes / weights.rate_hz] if weights else []))
+
+
+def symbol_s(chip: Chip, events: EventCounts):
+    """Seconds of one symbol: the period of the clock, or of the converters where they are slower."""
+    return _longest(1 / chip.clock_hz, conversion_s(chip.tile, events))
 
 
 def vector_step(workload: Workload, operations_per_s: float, dram_bandwidth_bits_per_s: float, host_s=0.0) -> Step:

@@ -12,7 +12,7 @@ from photonsim.cost import area_mm2, assumed, tops_per_mm2
 from photonsim.cost.architecture import Architecture
 from photonsim.cost.bill import BOUNDARIES, SITE_BOUNDARIES, tops_per_w
 from photonsim.cost.break_even import BreakEven
-from photonsim.cost.latency import DRAM, RELOAD
+from photonsim.cost.latency import DRAM, RELOAD, SRAM
 from photonsim.cost.mapping import (
     DIGITAL_UNIT,
     DYNAMIC,
@@ -145,6 +145,7 @@ def _phase_record(phase: Phase, chip: Chip) -> dict[str, Any]:
                 "name": step.name,
                 "dataflow": step.dataflow or None,
                 "s": float(step.seconds),
+                "needs_s": {part: float(needed) for part, needed in step.needs_s.items() if needed},
                 "bound_by": step.bound_by,
                 "macs": step.macs,
             }
@@ -274,7 +275,9 @@ def _boundaries(priced: Priced) -> Table:
 
 def _products(priced: Priced) -> Table:
     """Where the time of a token goes, product by product."""
-    table = _table("Where the time goes", "share of a pass, and what bounds it")
+    table = _table(
+        "Where the time goes", f"share of a pass, and what bounds it; DRAM is {priced.chip.memory.dram_name}"
+    )
     table.add_column("product", overflow="fold")
     table.add_column("dataflow", no_wrap=True)
     for name in priced.phases:
@@ -351,14 +354,22 @@ def _notes(priced: Priced) -> Text:
 
 def _why_decode_waits(priced: Priced, phase: Phase) -> str:
     """Batch 1 reads every weight for one token: what that means here, and on the digital hardware."""
-    bound = phase.latency.bound_by
-    elsewhere = {each.service.decode.latency.bound_by for each in priced.digital if each.service.decode}
+    by_bound_s = phase.latency.by_bound_s
+    bound, share = phase.latency.bound_by, _percent(by_bound_s[phase.latency.bound_by] / phase.latency.seconds)
+    weights = f"all weights that a token meets, {phase.workload.weight_bits / 8e9:.3g} GB,"
     reason = {
-        DRAM: "it reads every weight from memory for one token",
-        RELOAD: "it writes every weight into the cells for one token",
-    }.get(bound, "see the table above")
-    also = "; so is all the digital hardware, by DRAM" if elsewhere == {DRAM} else ""
-    return f"Decode at batch 1 is bound by {bound}: {reason}{also}. Light does not help there; a larger --batch does."
+        DRAM: f"{weights} are read from {priced.chip.memory.dram_name} for one token, {share} of its time",
+        RELOAD: f"{weights} are fetched and written into the cells for one token, {share} of its time",
+        SRAM: f"{weights} are read from SRAM for one token, {share} of its time",
+    }.get(bound)
+    if reason is None:
+        return f"Decode at batch 1 is bound by {bound}, {share} of its time: this chip is slower than its own memory."
+    elsewhere = {each.service.decode.latency.bound_by for each in priced.digital if each.service.decode}
+    also = " So is all the digital hardware, by DRAM." if elsewhere == {DRAM} else ""
+    return (
+        f"Decode at batch 1 is memory-bound: {reason}.{also} Light does not help there; a larger --batch shares "
+        "the weights."
+    )
 
 
 def mapping_lines(priced: Priced) -> list[str]:

@@ -22,9 +22,11 @@ from photonsim.cost import (
     forward,
     latency,
     load_architecture,
+    peak_bill,
+    peak_tops,
 )
 from photonsim.cost.forward import stack_products
-from photonsim.cost.latency import DIGITAL, DRAM, OPTICS, RELOAD, VECTOR, Step
+from photonsim.cost.latency import CONVERTERS, DIGITAL, DRAM, OPTICS, RELOAD, SRAM, VECTOR, Step
 from photonsim.cost.tariff import weight_prices
 from photonsim.cost.workload import VectorWork
 from photonsim.errors import PhotonsimError
@@ -96,6 +98,57 @@ def test_a_product_takes_as_long_as_its_slowest_part():
 )
 def test_the_part_that_sets_the_pace_is_named(step, bound):
     assert step.bound_by == bound
+
+
+def converters(chip, **changes):
+    """The chip with other output converters."""
+    return replace(chip, tile=replace(chip.tile, adc=replace(chip.tile.adc, **changes)))
+
+
+def test_a_converter_that_is_slower_than_the_clock_sets_the_pace():
+    """Half the clock, or one for two columns at the clock: twice the time, for the same optics."""
+    workload = only(Product("p", "weight", 1, 10_000, 512, 512))
+    double = double_buffered(ENVISE, True)
+    usual = latency(double, workload).steps[0]
+    for chip in (converters(double, rate_hz=0.25e9), converters(double, rate_hz=0.5e9, lanes=2)):
+        step = latency(chip, workload).steps[0]
+        assert step.bound_by == CONVERTERS
+        assert step.optics_s == usual.optics_s
+        assert step.seconds == pytest.approx(2 * usual.seconds)
+        assert peak_tops(chip) == pytest.approx(peak_tops(ENVISE) / 2)
+        assert 2e-12 * peak_bill(chip).macs == pytest.approx(peak_tops(chip))
+    assert usual.bound_by == OPTICS
+
+
+def test_outputs_that_are_added_up_before_a_reading_ask_for_fewer_conversions():
+    """Lightening-Transformer reads after three symbols of two cores: a third of the clock is enough, less is not."""
+    chip, workload = load_chip("lightening-transformer-b-4bit"), only(Product("p", "activation", 1, 960, 720, 960))
+    enough, short = (latency(converters(chip, rate_hz=rate), workload).steps[0] for rate in (5e9 / 3, 4e9 / 3))
+    assert enough.converters_s == pytest.approx(enough.optics_s)
+    assert short.bound_by == CONVERTERS
+    assert short.seconds == pytest.approx(1.25 * enough.seconds)
+
+
+def test_a_slow_input_converter_binds_too_where_weights_are_light():
+    chip = load_chip("lightening-transformer-b-4bit")
+    slow = replace(chip, tile=replace(chip.tile, weight_dac=replace(chip.tile.weight_dac, rate_hz=1e9)))
+    step = latency(slow, only(Product("p", "activation", 1, 960, 720, 960))).steps[0]
+    assert step.converters_s == pytest.approx(5 * step.optics_s)
+
+
+def test_sram_binds_by_default_where_an_array_is_fast_enough():
+    """Neurophos moves 6e15 bits a second at its peak, more than any SRAM that ships, if nothing has to be written."""
+    chip = load_chip("neurophos-t100")
+    assert isinstance(chip.tile, Crossbar)
+    held = replace(chip, tile=replace(chip.tile, cell=replace(chip.tile.cell, double_buffered=True)))
+    step = latency(held, only(Product("p", "weight", 1, 10**6, 4096, 4096))).steps[0]
+    assert step.bound_by == SRAM
+
+
+def test_what_each_part_needs_is_said_and_the_slowest_is_the_bound():
+    step = latency(ENVISE, forward(SHAPE, ForwardPass(1, 32))).steps[0]
+    assert step.needs_s[RELOAD] == step.reload_s
+    assert step.seconds >= max(step.needs_s.values())
 
 
 def test_decode_at_batch_one_is_bound_by_memory():
