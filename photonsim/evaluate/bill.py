@@ -27,12 +27,14 @@ from photonsim.cost import (
 )
 from photonsim.errors import PhotonsimError
 from photonsim.models import TextModel
+from photonsim.models.families import family_of
 from photonsim.swap import Coverage, OutliersDigital, Placement
 
 
 def decoder_shape(model: TextModel) -> Architecture:
     """The model's shape, as its digital work and memory traffic are counted."""
-    return architecture(dataclasses.asdict(model.config), model.name)
+    kind = family_of(model.config).name
+    return architecture(dataclasses.asdict(model.config) | {"model_type": kind}, model.name)
 
 
 def prefill_workload(model: TextModel, table: Coverage, context: int) -> Workload:

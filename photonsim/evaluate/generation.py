@@ -23,8 +23,8 @@ from photonsim.cost.baselines import RUN_BASELINES
 from photonsim.evaluate.bill import decoder_shape, pass_bill, pass_workload
 from photonsim.evaluate.run import versions
 from photonsim.models import Model
-from photonsim.models.cache import empty_cache, llama_cached
-from photonsim.models.generation import Decoder, Sampler, Token, check_prompt, llama_config, stop_tokens
+from photonsim.models.cache import empty_cache
+from photonsim.models.generation import Decoder, Sampler, Token, cached_forward, check_prompt, stop_tokens
 from photonsim.swap import Coverage, Placement, Rule, Simulation, Stream, check_rules, simulate
 
 Watch = Callable[[list[Token], list[Token]], None]  # the digital tokens and the chip's so far
@@ -119,14 +119,15 @@ def first_difference(one: Sequence[int], other: Sequence[int]) -> int | None:
 
 
 class Photonic:
-    """A model of the Llama family on a chip, ready to generate: programmed once, priced pass by pass.
+    """A model of the Llama family, or a GPT-2, on a chip, ready to generate: programmed once, priced pass by pass.
 
     `digital`: its decoder without the chip. Compiled steps are kept, so ask one `Photonic` as often as needed.
     """
 
     def __init__(self, model: Model, chip: Chip, rules: Sequence[Rule] = (), engine: str = "auto"):
         self.model = model
-        self.config = llama_config(model)
+        self.config = model.config
+        self._cached = cached_forward(model)
         self.chip = chip
         self.simulation = cached_simulation(model, chip, rules, engine)
         shape = self._shapes(1, 1, 2)
@@ -144,7 +145,7 @@ class Photonic:
         return self.simulation.run(tiles, params, tokens, cache, seed=Stream(key, cache.length))
 
     def _digital_forward(self, params, key, tokens, cache):
-        return llama_cached(params, tokens, cache, self.config, only_last=True)
+        return self._cached(params, tokens, cache)
 
     def coverage(self, length: int) -> Coverage:
         """Where the products of a prefill of `length` tokens run."""
@@ -199,13 +200,7 @@ class Photonic:
 
 def cached_simulation(model: Model, chip: Chip, rules: Sequence[Rule] = (), engine: str = "auto") -> Simulation:
     """`step(params, tokens, cache)` of a model on a chip: the last position's logits, and the longer cache."""
-
-    config = llama_config(model)
-
-    def step(params, tokens, cache):
-        return llama_cached(params, tokens, cache, config, only_last=True)
-
-    return simulate(step, chip, rules, engine=engine)
+    return simulate(cached_forward(model), chip, rules, engine=engine)
 
 
 def sample_key(seed: int, sample: int) -> PRNGKeyArray:

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from photonsim.errors import PhotonsimError, nearest
 from photonsim.models.bert import BertConfig, bert
 from photonsim.models.bert import parameter_shapes as bert_shapes
+from photonsim.models.cache import gpt2_cached, llama_cached
 from photonsim.models.gpt2 import Gpt2Config, gpt2
 from photonsim.models.gpt2 import parameter_shapes as gpt2_shapes
 from photonsim.models.layers import Params
@@ -37,18 +38,20 @@ class Place(NamedTuple):
 
 
 class Family(NamedTuple):
-    """A family of models.
+    """A family of models, called after the `model_type` of its first.
 
     `read`: its configuration from a `config.json`. `place`: where a tensor of a checkpoint belongs, `None` where it is
     not needed. `shapes`: every parameter's shape. `forward`: `(params, tokens or images, config)` to logits or hidden
-    states.
+    states. `cached`: of a family that predicts the next token, the same with a cache of keys and values (see
+    `photonsim.models.cache`).
     """
 
+    name: str
     read: Callable[[Mapping[str, Any]], Any]
     place: Callable[[str, Any], Place | None]
     shapes: Callable[[Any], dict[str, tuple[int, ...]]]
     forward: Callable[[Params, Any, Any], Any]
-    predicts: bool  # the next token, so that a text has a perplexity
+    cached: Callable[..., Any] | None = None
 
 
 def read_config(description: Mapping[str, Any]) -> Config:
@@ -255,10 +258,10 @@ def place_vit(name: str, config: VitConfig) -> Place | None:
     return Place(name) if needed else None
 
 
-LLAMA = Family(read_llama, place_llama, llama_shapes, llama, True)
-GPT2 = Family(read_gpt2, place_gpt2, gpt2_shapes, gpt2, True)
-BERT = Family(read_bert, place_bert, bert_shapes, bert, False)
-VIT = Family(read_vit, place_vit, vit_shapes, vit, False)
+LLAMA = Family("llama", read_llama, place_llama, llama_shapes, llama, llama_cached)
+GPT2 = Family("gpt2", read_gpt2, place_gpt2, gpt2_shapes, gpt2, gpt2_cached)
+BERT = Family("bert", read_bert, place_bert, bert_shapes, bert)
+VIT = Family("vit", read_vit, place_vit, vit_shapes, vit)
 FAMILIES = {
     **dict.fromkeys(("llama", "mistral", "qwen2", "qwen3", *MIXTURES), LLAMA),
     "gpt2": GPT2,

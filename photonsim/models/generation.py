@@ -11,7 +11,7 @@ The steps are compiled for a cache of fixed capacity, and again when it is full 
 import copy
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import jax
@@ -21,6 +21,9 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from photonsim.errors import PhotonsimError, check_count, check_number
 from photonsim.models.cache import Cache, empty_cache, grow
+from photonsim.models.families import family_of
+from photonsim.models.gpt2 import Gpt2Config
+from photonsim.models.layers import Params
 from photonsim.models.llama import LlamaConfig
 from photonsim.models.model import Model
 
@@ -89,7 +92,14 @@ class Decoder:
     `key`: of the noise, which depends on it and on the position of a token.
     """
 
-    def __init__(self, config: LlamaConfig, forward: Forward, weights: Any, key: PRNGKeyArray, block: int = BLOCK):
+    def __init__(
+        self,
+        config: LlamaConfig | Gpt2Config,
+        forward: Forward,
+        weights: Any,
+        key: PRNGKeyArray,
+        block: int = BLOCK,
+    ):
         self.config = config
         self.weights = weights
         self.key = key
@@ -133,7 +143,8 @@ class Decoder:
 
 def picked(logits: Float[Array, " vocab"], position: int, sampler: Sampler) -> Token:
     """The sampler's choice for `position`."""
-    token, log_probability = _pick(logits, jnp.int32(position), sampler.key, sampler)
+    unseeded = replace(sampler, seed=0)  # the seed is in the key: another one needs no new compilation
+    token, log_probability = _pick(logits, jnp.int32(position), sampler.key, unseeded)
     return Token(int(token), float(log_probability), np.asarray(logits))
 
 
@@ -143,18 +154,24 @@ def _pick(logits, position, key, sampler):
     return token, jax.nn.log_softmax(logits)[token]
 
 
-def llama_config(model: Model) -> LlamaConfig:
-    """The configuration of a model that has a cache of keys and values; refuses other families."""
-    if isinstance(model.config, LlamaConfig):
-        return model.config
-    raise PhotonsimError(
-        f"{model.name} has no cache of keys and values here: generation works with models of the Llama family."
-    )
+def cached_forward(model: Model) -> Callable[[Params, Int[Array, "batch new"], Cache], tuple[Array, Cache]]:
+    """`(params, new tokens, cache)` to the logits of the token after the last of them, and the longer cache.
+
+    Raises `PhotonsimError` for a model without a cache of keys and values.
+    """
+    forward = family_of(model.config).cached
+    if forward is None:
+        raise PhotonsimError(
+            f"{model.name} is an encoder, which has no next token: generation works with models of the Llama family "
+            "and GPT-2."
+        )
+    return functools.partial(forward, config=model.config, only_last=True)
 
 
 def check_prompt(model: Model, prompt: str, tokens: int) -> list[int]:
     """Ids of a prompt; refuses one that is empty, or has no room for `tokens` after it in the model's context."""
-    longest = llama_config(model).max_position_embeddings
+    cached_forward(model)
+    longest = model.longest
     check_count("tokens", tokens)
     ids = model.encode(prompt)
     if not ids:

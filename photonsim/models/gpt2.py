@@ -5,14 +5,15 @@
     logits = norm(x) Eᵀ
 
 Its checkpoints hold linear weights as (in, out), the layout of the TensorFlow original ("Conv1D"): kept here, so that
-the parameters are the checkpoint's own under their own names (`transformer.h.0.attn.c_attn.weight`).
+the parameters are the checkpoint's own under their own names (`transformer.h.0.attn.c_attn.weight`). The same model
+with a cache of keys and values, for generation, is in `cache.py`.
 """
 
 import dataclasses
 
 import jax
 from jax import numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from photonsim.models.config import check_context, check_fields
 from photonsim.models.layers import Params, attend, causal_mask, layer_norm, merge_heads, split_heads
@@ -33,10 +34,27 @@ class Gpt2Config:
     def __post_init__(self):
         check_fields(self, divisible=("n_embd", "n_head"))
 
+    # The sizes of its cache of keys and values, under the names that other families have for them.
+
     @property
     def max_position_embeddings(self) -> int:
-        """`n_positions`, under the name that other families have for it."""
+        """Tokens that the model takes at once."""
         return self.n_positions
+
+    @property
+    def num_hidden_layers(self) -> int:
+        """Layers."""
+        return self.n_layer
+
+    @property
+    def num_key_value_heads(self) -> int:
+        """Heads of keys and values: one for each of the queries."""
+        return self.n_head
+
+    @property
+    def head_dim(self) -> int:
+        """Features of a head."""
+        return self.n_embd // self.n_head
 
 
 def parameter_shapes(config: Gpt2Config) -> dict[str, tuple[int, ...]]:
@@ -69,18 +87,51 @@ def parameter_shapes(config: Gpt2Config) -> dict[str, tuple[int, ...]]:
 def gpt2(params: Params, tokens: Int[Array, "batch length"], config: Gpt2Config) -> Float[Array, "batch length vocab"]:
     """Logits of the next token at every position. Raises `PhotonsimError` for a text longer than `n_positions`."""
     check_context(tokens, config.n_positions, "n_positions")
-    embedding = params["transformer.wte.weight"]
-    x = embedding[tokens] + params["transformer.wpe.weight"][: tokens.shape[1]]
-    visible = causal_mask(tokens.shape[1])
-    eps = config.layer_norm_epsilon
+    x, visible = embed(params, tokens, jnp.arange(tokens.shape[1])), causal_mask(tokens.shape[1])
     for i in range(config.n_layer):
         block = f"transformer.h.{i}."
-        qkv = _conv1d(params, f"{block}attn.c_attn", layer_norm(params, f"{block}ln_1", x, eps))
-        q, k, v = (split_heads(part, config.n_embd // config.n_head) for part in jnp.split(qkv, 3, axis=-1))
-        x = x + _conv1d(params, f"{block}attn.c_proj", merge_heads(attend(q, k, v, visible)))
-        wide = _conv1d(params, f"{block}mlp.c_fc", layer_norm(params, f"{block}ln_2", x, eps))
-        x = x + _conv1d(params, f"{block}mlp.c_proj", jax.nn.gelu(wide, approximate=True))
-    return layer_norm(params, "transformer.ln_f", x, eps) @ embedding.T
+        q, k, v = projections(params, block, x, config)
+        x = gather(params, block, x, q, k, v, visible, config)
+    return head(params, x, config)
+
+
+def embed(
+    params: Params, tokens: Int[Array, "batch length"], positions: Int[Array, " length"]
+) -> Float[Array, "batch length hidden"]:
+    """Each token's vector plus that of its position."""
+    return params["transformer.wte.weight"][tokens] + params["transformer.wpe.weight"][positions]
+
+
+def projections(
+    params: Params, block: str, x: Float[Array, "batch length hidden"], config: Gpt2Config
+) -> tuple[Float[Array, "batch heads length d"], ...]:
+    """Queries, keys and values of a layer, by head."""
+    normed = layer_norm(params, f"{block}ln_1", x, config.layer_norm_epsilon)
+    q, k, v = jnp.split(_conv1d(params, f"{block}attn.c_attn", normed), 3, axis=-1)
+    return split_heads(q, config.head_dim), split_heads(k, config.head_dim), split_heads(v, config.head_dim)
+
+
+def gather(
+    params: Params,
+    block: str,
+    x: Float[Array, "batch t hidden"],
+    q: Float[Array, "batch heads t d"],
+    k: Float[Array, "batch heads s d"],
+    v: Float[Array, "batch heads s d"],
+    visible: Bool[Array, "t s"],
+    config: Gpt2Config,
+) -> Float[Array, "batch t hidden"]:
+    """A layer's output: what its attention gathers from the visible positions, then its network."""
+    x = x + _conv1d(params, f"{block}attn.c_proj", merge_heads(attend(q, k, v, visible)))
+    wide = _conv1d(params, f"{block}mlp.c_fc", layer_norm(params, f"{block}ln_2", x, config.layer_norm_epsilon))
+    return x + _conv1d(params, f"{block}mlp.c_proj", jax.nn.gelu(wide, approximate=True))
+
+
+def head(
+    params: Params, x: Float[Array, "batch length hidden"], config: Gpt2Config
+) -> Float[Array, "batch length vocab"]:
+    """Logits of the next token from the residual stream after the last layer."""
+    return layer_norm(params, "transformer.ln_f", x, config.layer_norm_epsilon) @ params["transformer.wte.weight"].T
 
 
 def _conv1d(params: Params, name: str, x: Float[Array, "*b i"]) -> Float[Array, "*b o"]:

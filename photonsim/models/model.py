@@ -44,7 +44,7 @@ class TextModel:
     @property
     def longest(self) -> int:
         """Tokens that the model can be given at once. Raises `PhotonsimError` for one that predicts no next token."""
-        if not family_of(self.config).predicts:
+        if family_of(self.config).cached is None:
             raise PhotonsimError(
                 f"{self.name} is an encoder: it predicts no next token, so a text has no perplexity. "
                 "photonsim.simulate(model.apply, chip) puts it on a chip."

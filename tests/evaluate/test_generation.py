@@ -9,6 +9,7 @@ from jax import numpy as jnp
 from photonsim.chip import describe, load_chip, override
 from photonsim.cost import baselines
 from photonsim.errors import PhotonsimError
+from photonsim.evaluate.bill import decoder_shape
 from photonsim.evaluate.generation import Photonic, first_difference, generate
 from photonsim.evaluate.routing import MEASURES, Route, confidence, layer_rules, route
 from photonsim.evaluate.samples import (
@@ -24,6 +25,8 @@ from photonsim.evaluate.samples import (
 )
 from photonsim.models import LlamaConfig, Model, load, parameter_shapes, sample_text
 from photonsim.models.generation import Sampler
+from photonsim.models.gpt2 import Gpt2Config
+from photonsim.models.gpt2 import parameter_shapes as gpt2_shapes
 from photonsim.report.generation import generation_tables, samples_tables
 from photonsim.swap import Rule, policy
 
@@ -69,6 +72,21 @@ def test_the_ideal_chip_gives_the_digital_answer(model):
     assert exact.differs_at is None
     assert exact.on_chip.tokens == exact.digital.tokens
     assert exact.on_chip.log_likelihood == pytest.approx(exact.digital.log_likelihood, abs=1e-3)
+
+
+def test_a_gpt2_answers_too_and_its_bill_is_that_of_a_gpt2(model):
+    config = Gpt2Config(vocab_size=512, n_embd=32, n_layer=1, n_head=4, n_inner=128, n_positions=64)
+    rng = np.random.default_rng(0)
+    shapes = gpt2_shapes(config).items()
+    params = {name: jnp.array(rng.normal(0, 0.3, shape) + (len(shape) == 1), jnp.float32) for name, shape in shapes}
+    photonic = Photonic(dataclasses.replace(model, config=config, params=params), load_chip("ideal"))
+    exact = generate(photonic, PROMPT, 3)
+    assert exact.differs_at is None
+    assert len(exact.coverage.products) == 7
+    matrices = sum(
+        value.size for value in params.values() if value.ndim == 2
+    )  # an ungated network, positions in a table
+    assert decoder_shape(photonic.model).parameters == matrices
 
 
 def test_a_seed_is_an_answer(photonic, generation):

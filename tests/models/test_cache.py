@@ -9,7 +9,9 @@ from jax import numpy as jnp
 
 from photonsim.chip import load_chip, override
 from photonsim.models import LlamaConfig, llama, parameter_shapes
-from photonsim.models.cache import empty_cache, grow, llama_cached
+from photonsim.models.cache import empty_cache, gpt2_cached, grow, llama_cached
+from photonsim.models.gpt2 import Gpt2Config, gpt2
+from photonsim.models.gpt2 import parameter_shapes as gpt2_shapes
 from photonsim.swap import Rule, Stream, policy, simulate
 
 CONFIG = LlamaConfig(
@@ -128,3 +130,24 @@ def test_products_have_the_same_names_with_and_without_a_cache(operands):
     step = simulate(cached, ENVISE).coverage(params, tokens[:, :1], empty_cache(CONFIG, CAPACITY))
     assert [row.name for row in step.rows] == [row.name for row in whole.rows]
     assert step.macs_on_chip == step.macs_total
+
+
+GPT2 = Gpt2Config(vocab_size=48, n_embd=32, n_layer=2, n_head=4, n_inner=48, n_positions=64)
+
+
+def test_a_gpt2_is_decoded_as_in_its_forward_pass_with_the_same_products():
+    rng = np.random.default_rng(1)
+    shapes = gpt2_shapes(GPT2).items()
+    params = {name: jnp.array(rng.normal(0, 0.3, shape) + (len(shape) == 1), jnp.float32) for name, shape in shapes}
+    tokens = jnp.array(rng.integers(0, GPT2.vocab_size, (1, LENGTH)), jnp.int32)
+    step, whole = functools.partial(gpt2_cached, config=GPT2), functools.partial(gpt2, config=GPT2)
+    start, cache = jax.jit(step)(params, tokens[:, :PROMPT], empty_cache(GPT2, CAPACITY))
+    rest, cache = jax.jit(step)(params, tokens[:, PROMPT:], cache)
+    np.testing.assert_allclose(
+        jnp.concatenate([start, rest], axis=1), jax.jit(whole)(params, tokens), rtol=0, atol=2e-4
+    )
+    table = simulate(step, ENVISE).coverage(params, tokens[:, :1], cache)
+    assert [row.name for row in table.rows] == [
+        row.name for row in simulate(whole, ENVISE).coverage(params, tokens).rows
+    ]
+    assert table.mac_share == 1

@@ -9,8 +9,7 @@ from jax import numpy as jnp
 
 from photonsim.errors import PhotonsimError
 from photonsim.models import load
-from photonsim.models.cache import llama_cached
-from photonsim.models.generation import Decoder, Sampler, check_prompt, llama_config, nucleus, stop_tokens
+from photonsim.models.generation import Decoder, Sampler, cached_forward, check_prompt, nucleus, stop_tokens
 
 cut = jax.jit(lambda logits, top_p: nucleus(logits, top_p))
 LOGITS = jnp.log(jnp.array([0.5, 0.3, 0.15, 0.05]))
@@ -80,12 +79,8 @@ def tiny():
 
 @pytest.fixture(scope="module")
 def decoder(tiny):
-    config = llama_config(tiny)
-
-    def forward(params, key, tokens, cache):
-        return llama_cached(params, tokens, cache, config, only_last=True)
-
-    return Decoder(config, forward, tiny.params, jax.random.key(0))
+    cached = cached_forward(tiny)
+    return Decoder(tiny.config, lambda params, key, *rest: cached(params, *rest), tiny.params, jax.random.key(0))
 
 
 @pytest.fixture(scope="module")
