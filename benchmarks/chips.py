@@ -113,16 +113,8 @@ def main() -> None:
         ),
     )
     areas = table(("chip", "mm²", "largest part", "TOPS/mm²", "quoted"), map(area_row, real))
-    parts = (
-        HEAD,
-        sizes,
-        BOUNDARIES_HEAD,
-        efficiencies,
-        AREA_HEAD,
-        areas,
-        "## What they are, and what is not known of them\n",
-    )
-    PAGE.write_text("\n".join((*parts, remarks(real))), "utf-8")
+    parts = (HEAD, sizes, BOUNDARIES_HEAD, efficiencies, AREA_HEAD, areas)
+    PAGE.write_text("\n".join((*parts, "## What they are, and what is not known of them\n", remarks(real))), "utf-8")
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ A converter of a lower rate than the clock holds the light up, and so do several
 
 Products follow one another, since each needs the result of the last; so does the work of the vector unit, which
 overlaps only with its own DRAM traffic (KV cache and activations) and with the host's link; and so do the messages
-between chips that share a model. Left out: the filling of pipelines, the time of flight (under a nanosecond), the bus that carries weights to
-several cores at once.
+between chips that share a model. Left out: the filling of pipelines, the time of flight (under a nanosecond), the bus
+that carries weights to several cores at once.
 
 Counts are exact whole numbers until they meet a price or a rate, and floats from there: a traced JAX number takes no
 whole number above 2^31.

@@ -30,7 +30,7 @@ from photonsim.cost.latency import CONVERTERS, DIGITAL, DRAM, OPTICS, RELOAD, SR
 from photonsim.cost.tariff import weight_prices
 from photonsim.cost.workload import VectorWork
 from photonsim.errors import PhotonsimError
-from photonsim.tiles import Crossbar
+from photonsim.tiles import Crossbar, DynamicCrossbar
 
 ENVISE = load_chip("lightmatter-envise-2025")
 TILE = cast(Crossbar, ENVISE.tile)
@@ -131,13 +131,14 @@ def test_outputs_that_are_added_up_before_a_reading_ask_for_fewer_conversions():
 
 def test_a_slow_input_converter_binds_too_where_weights_are_light():
     chip = load_chip("lightening-transformer-b-4bit")
+    assert isinstance(chip.tile, DynamicCrossbar)
     slow = replace(chip, tile=replace(chip.tile, weight_dac=replace(chip.tile.weight_dac, rate_hz=1e9)))
     step = latency(slow, only(Product("p", "activation", 1, 960, 720, 960))).steps[0]
     assert step.converters_s == pytest.approx(5 * step.optics_s)
 
 
 def test_sram_binds_by_default_where_an_array_is_fast_enough():
-    """Neurophos moves 6e15 bits a second at its peak, more than any SRAM that ships, if nothing has to be written."""
+    """Neurophos at its peak moves 1e16 bits a second, more than any SRAM that ships, if nothing has to be written."""
     chip = load_chip("neurophos-t100")
     assert isinstance(chip.tile, Crossbar)
     held = replace(chip, tile=replace(chip.tile, cell=replace(chip.tile.cell, double_buffered=True)))
