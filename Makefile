@@ -42,4 +42,4 @@ $(VENV)/dev: $(VENV)/demo
 	touch $@
 
 clean:
-	rm -rf $(VENV) out build dist
+	rm -rf $(VENV) .cache out build dist
