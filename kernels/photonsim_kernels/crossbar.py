@@ -17,8 +17,6 @@ nothing with other tasks, so the answer is the same bits on any number of thread
 `codes.py` encodes, `blocks.py` packs and multiplies, `reading.py` reads, `tasks.py` is one task of all of it.
 """
 
-import os
-
 import numpy as np
 
 from photonsim_kernels.codes import encode_row, full_scale_code
@@ -26,7 +24,7 @@ from photonsim_kernels.compiled import compiled
 from photonsim_kernels.jobs import IDEAL, JOB, RANKS, setting_of
 from photonsim_kernels.products import BYTE_STEP, ROWS
 from photonsim_kernels.tasks import run_task, task_count
-from photonsim_kernels.threads import run_tasks
+from photonsim_kernels.threads import forked, run_tasks
 
 WORTH_THREADS = 1 << 18  # multiply-accumulates of a product, some 10 µs: less than it can take to wake a thread
 
@@ -79,7 +77,7 @@ def crossbar_matmul(*operands):
     y = _zeros((*batch, rows, width))
     addresses = [_address(operand) for operand in (*operands, y)]
     sizes = (source.shape[1], rows, inner, blocks, tile_rows, width, operands[1].itemsize)
-    jobs = np.array((*addresses, *[0] * 6, *sizes, *[0] * 4, _forked), np.int64).view(JOB)
+    jobs = np.array((*addresses, *[0] * 6, *sizes, *[0] * 4, forked()), np.int64).view(JOB)
     if y.size and blocks:
         run_job(jobs, source)
     return y
@@ -89,16 +87,6 @@ def crossbar_matmul(*operands):
 def _address(array):
     """Where the numbers of an array lie; from Python, its attribute takes six times as long."""
     return array.ctypes.data
-
-
-def _note_fork():
-    global _forked
-    _forked = True
-
-
-# Threads do not survive a fork, and GNU's OpenMP ends a child that asks for them: so a child works alone.
-_forked = False
-os.register_at_fork(after_in_child=_note_fork)
 
 
 def _sources(leading):

@@ -4,6 +4,8 @@ A task is a C function of a job's address and its own number. It is published un
 address by that name when it is loaded: code that is kept on disk must not hold addresses of an earlier process.
 """
 
+import os
+
 import llvmlite.binding
 import numba
 from llvmlite import ir
@@ -75,3 +77,12 @@ def _no():
 publish("photonsim_alone", _no if threads_may_overlap() else _yes)
 _KEPT += [_yes, _no]
 must_run_alone = types.ExternalFunction("photonsim_alone", types.intp())
+
+# Threads do not survive a fork, and GNU's OpenMP ends a child that asks for them: so a child works alone.
+_forked: list[bool] = []
+os.register_at_fork(after_in_child=lambda: _forked.append(True))
+
+
+def forked() -> bool:
+    """Whether this process is a fork of one that had threads."""
+    return bool(_forked)

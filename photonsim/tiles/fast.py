@@ -1,15 +1,10 @@
 """The tiles of `partial_sums.py` through the compiled kernel of `photonsim_kernels`: the same numbers, faster, on CPU.
 
-The kernel is called from inside jit-compiled JAX as a typed FFI handler: no copy, no Python at run time. Where this
-jaxlib speaks another version of the interface, a Python callback takes its place and a notice says so. On other
-platforms, the definition itself runs. Gradients are those of the definition (straight through every rounding).
+The kernel is called from inside jit-compiled JAX as a typed FFI handler: no copy, no Python at run time (`ffi.py`). On
+other platforms, the definition itself runs. Gradients are those of the definition (straight through every rounding).
 """
 
-import ctypes
 import functools
-import re
-import warnings
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -17,6 +12,7 @@ import numpy as np
 from jax import numpy as jnp
 from jaxtyping import Array, Float, UInt32
 
+from photonsim.tiles import ffi
 from photonsim.tiles.partial_sums import Programmed, Readout, Shared, batched_analog_matmul
 
 TARGET = "photonsim_crossbar"
@@ -24,35 +20,7 @@ TARGET = "photonsim_crossbar"
 
 def fast_engine_available() -> tuple[bool, str]:
     """Whether products on the CPU go through the compiled kernel, and how, or why not."""
-    registered, how = _register()
-    return registered, how
-
-
-@functools.cache
-def _register() -> tuple[bool, str]:
-    """Tell XLA about the kernel, once."""
-    version = _ffi_major_version()
-    try:
-        from photonsim_kernels import xla_ffi
-    except Exception as error:  # numba that does not fit this Python or processor: any error it likes
-        return False, f"the kernels do not load here ({type(error).__name__}: {error})"
-    if version != xla_ffi.SUPPORTED_MAJOR or ctypes.sizeof(ctypes.c_void_p) != 8:
-        return False, f"this jaxlib's FFI has major version {version}, and the kernels speak {xla_ffi.SUPPORTED_MAJOR}"
-    new_capsule = ctypes.pythonapi.PyCapsule_New
-    new_capsule.restype, new_capsule.argtypes = ctypes.py_object, (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
-    capsule = new_capsule(xla_ffi.crossbar_handler.address, None, None)
-    jax.ffi.register_ffi_target(TARGET, capsule, platform="cpu", api_version=1)
-    return True, "compiled Numba kernel, called by XLA"
-
-
-def _ffi_major_version() -> int | None:
-    """Major version of XLA's FFI, from the header that jaxlib ships; `None` where there is no such header."""
-    try:
-        header = (Path(jax.ffi.include_dir()) / "xla/ffi/api/c_api.h").read_text()
-    except (OSError, AttributeError):
-        return None
-    match = re.search(r"#define XLA_FFI_API_MAJOR (\d+)", header)
-    return int(match.group(1)) if match else None
+    return ffi.register(TARGET)
 
 
 def analog_matmul_fast(
@@ -130,9 +98,7 @@ def _call_kernel(readout, x, programmed, shared, key_data, row_offset):
         _with_batch_axis(jnp.stack([*_settings(readout), offset]), x),
     )
     result = jax.ShapeDtypeStruct((*x.shape[:-1], programmed.levels.shape[-1]), jnp.float32)
-    if _register()[0]:
-        return jax.ffi.ffi_call(TARGET, result, vmap_method="expand_dims")(*operands)
-    return _call_back(result, operands)
+    return ffi.call(TARGET, _for_numpy, result, operands, vmap_method="expand_dims")
 
 
 def _square_variance(tiles: Programmed) -> Any:
@@ -149,11 +115,10 @@ def _settings(readout: Readout) -> list[np.int32]:
     return [np.int32(v) for v in (readout.input_bits or 0, readout.adc_bits or 0, readout.columns, *flags)]
 
 
-def _call_back(result, operands):
+def _for_numpy():
     from photonsim_kernels.crossbar import crossbar_matmul
 
-    warnings.warn(f"The fast engine goes through Python: {_register()[1]}.", stacklevel=2)
-    return jax.pure_callback(crossbar_matmul, result, *operands, vmap_method="expand_dims")
+    return crossbar_matmul
 
 
 def _forward(readout, *operands):

@@ -33,7 +33,6 @@ from photonsim.devices.mesh import (
     decompose,
     draw_fabrication,
     mesh_layout,
-    mesh_matrix,
     self_configure,
     turn_shifters,
 )
@@ -45,6 +44,7 @@ from photonsim.events import PARTIAL_SUM_BITS, EventCounts
 from photonsim.tiles.base import AbstractTile, Converters, Devices, Disturbance, Reload
 from photonsim.tiles.die import Die
 from photonsim.tiles.engine import multiply
+from photonsim.tiles.fast_mesh import mesh_matrix_fast
 from photonsim.tiles.partial_sums import SMALLEST_SCALE, Programmed, Readout, split_blocks
 from photonsim.tiles.readout import intensity_disturbance, is_on, reading_disturbances, set_readout, shared_disturbances
 from photonsim.units import ratio_from_db
@@ -364,6 +364,6 @@ def _unitary(tile: Mesh, phases: MeshPhases, fabricated: Fabrication) -> Complex
     if tile.self_configured:
         phases = self_configure(phases, errors, tile.scheme)
     phases = turn_shifters(phases, tile.phase_shifter, fabricated.shifters)
-    matrix = mesh_matrix(cell_blocks(phases, errors, tile.scheme, tile.cell_loss_db), phases.psi)
+    matrix = mesh_matrix_fast(cell_blocks(phases, errors, tile.scheme, tile.cell_loss_db), phases.psi)
     lost = tile.cell_loss_db * mesh_layout(modes, tile.scheme).depth
     return matrix * jnp.sqrt(ratio_from_db(lost)).astype(matrix.dtype)

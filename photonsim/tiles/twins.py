@@ -1,8 +1,8 @@
 """Each compiled kernel beside its twin, the JAX function that defines it: the table that drives tests and benchmarks.
 
-A kernel may differ from its twin by a number of float32 roundings of the sum of the magnitudes of all terms, and the
-table says where the number comes from. Zero means every bit. That holds while the integer sums of a tile are below
-2^24, where every order of summation gives the same float32.
+A kernel may differ from its twin by a number of float32 roundings, 2^-24, of a magnitude, and the table says which and
+where the number comes from. Zero means every bit. That holds while the integer sums of a tile are below 2^24, where
+every order of summation gives the same float32.
 """
 
 import functools
@@ -12,9 +12,12 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from jax import numpy as jnp
-from photonsim_kernels import crossbar
+from photonsim_kernels import crossbar, mesh_product
 from photonsim_kernels import noise as kernel_noise
 
+from photonsim.devices.directional_coupler import phasor
+from photonsim.devices.mach_zehnder_interferometer import cell_matrix
+from photonsim.devices.mesh import propagate
 from photonsim.tiles import noise
 from photonsim.tiles.partial_sums import Programmed, Readout, Shared, analog_matmul
 
@@ -33,13 +36,17 @@ SHARED = np.array([0.7, 0.02], np.float32)  # common mode in codes, fluctuation 
 
 
 class Twin(NamedTuple):
-    """A kernel and its definition, called with the same `arguments()`; `roundings` that their answers may differ by."""
+    """A kernel and its definition, called with the same `arguments()`, and how far their answers may differ.
+
+    By `roundings` of `magnitude(arguments)`, which broadcasts with the answer.
+    """
 
     kernel: Callable
     definition: Callable
     arguments: Callable[[], tuple[Any, ...]]
     roundings: int
     why: str
+    magnitude: Callable[[tuple[Any, ...]], np.ndarray] | None = None
 
 
 def draw_operands(m: int, k: int, n: int, tile: int, mode: str, bits: int | None = 8) -> list[np.ndarray]:
@@ -71,9 +78,38 @@ def define(*operands: np.ndarray) -> jax.Array:
     return _compiled_definition(jnp.asarray(x), programmed, readout, spreads, jnp.asarray(key), np.uint32(row_offset))
 
 
+def magnitude_of_product(arguments: tuple[Any, ...]) -> np.ndarray:
+    """Bound of the sum of the magnitudes of all terms of a product's answer, per element."""
+    x, levels, gain, offset, _, _, scale = [np.abs(np.asarray(a, np.float64)) for a in arguments[:7]]
+    blocks, rows, _ = levels.shape
+    padded = np.pad(x, ((0, 0), (0, blocks * rows - x.shape[1]))).reshape(x.shape[0], blocks, rows)
+    s_x = padded.max(axis=2) * (1 + 2.0**-8)
+    light = np.einsum("mtr,trn,tn->mn", padded, levels, gain * scale)
+    return light + np.einsum("mt,tn->mn", s_x, offset * scale)
+
+
+def draw_mesh(modes: int, vectors: int) -> tuple[np.ndarray, ...]:
+    """Blocks of a lossless mesh as deep as it is wide, with random phases; output phases; fields."""
+    random = np.random.default_rng(0)
+    theta, phi, alpha, beta = random.uniform(-3, 3, (4, modes, (modes + 1) // 2))
+    fields = random.standard_normal((vectors, modes)) + 1j * random.standard_normal((vectors, modes))
+    cells = cell_matrix(theta, phi, alpha, beta)
+    return cells.astype(np.complex64), random.uniform(-3, 3, modes).astype(np.float32), fields.astype(np.complex64)
+
+
+def _mesh_for_numpy(blocks: np.ndarray, psi: np.ndarray, fields: np.ndarray) -> np.ndarray:
+    return mesh_product.propagate(blocks, phasor(psi), fields)
+
+
+def _power(arguments: tuple[Any, ...]) -> np.ndarray:
+    """The root of the power of each vector of light, which a lossless mesh keeps."""
+    return np.linalg.norm(arguments[2], axis=-1, keepdims=True)
+
+
 def _product(mode: str, bits: int | None = 8, roundings: int = 0, why: str = "integer sums below 2^24") -> Twin:
     arguments = functools.partial(draw_operands, 9, 70, 83, 32, mode, bits)
-    return Twin(crossbar.crossbar_matmul, define, lambda: tuple(arguments()), roundings, why)
+    kernel = crossbar.crossbar_matmul
+    return Twin(kernel, define, lambda: tuple(arguments()), roundings, why, magnitude_of_product)
 
 
 def _tile_keys(key: np.ndarray, blocks: int) -> np.ndarray:
@@ -106,5 +142,13 @@ TWINS = {
         None,
         2 * (32 + 3 + 4),
         "two float32 sums of R = 32 terms and T = 3 tiles, in an order that XLA chooses",
+    ),
+    "mesh_product.propagate": Twin(
+        _mesh_for_numpy,
+        propagate,
+        lambda: draw_mesh(13, 21),
+        2 * 8 * (13 + 1),
+        "13 layers and the output phases, whose sums of four products err by 8 roundings of the light's root, twice",
+        _power,
     ),
 }
