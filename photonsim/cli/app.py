@@ -34,6 +34,7 @@ from photonsim.cli.options import (
     plain_console,
 )
 from photonsim.cli.reproduce import reproduce
+from photonsim.cli.route import route
 from photonsim.cli.scale import scale
 from photonsim.errors import PhotonsimError
 from photonsim.evaluate import run as run_model
@@ -48,7 +49,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (generate, coverage, cost, sensitivity, scale, reproduce, fit):
+for command in (generate, route, coverage, cost, sensitivity, scale, reproduce, fit):
     app.command()(command)
 
 

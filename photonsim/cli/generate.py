@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,10 +11,18 @@ from rich.text import Text
 
 from photonsim.cli.options import (
     DEFAULT_CHIP,
+    ChipName,
     Engine,
+    ModelName,
+    NewTokens,
+    NoiseSeed,
     Policy,
+    Prompt,
+    Record,
     Rules,
     Setting,
+    Temperature,
+    TopP,
     check_engine,
     chosen_chip,
     chosen_rules,
@@ -32,19 +39,19 @@ from photonsim.report.generation import answers_table, generation_tables, sample
 
 
 def generate(
-    prompt: Annotated[str, typer.Argument(help="The text to go on from.")],
-    model: Annotated[str, typer.Option(help="A model's name, a .gguf file, or a folder with safetensors.")] = "tiny",
-    chip: Annotated[str, typer.Option(help="A preset's name, or a chip's .toml file.")] = DEFAULT_CHIP,
-    tokens: Annotated[int, typer.Option(help="New tokens, at most.")] = 64,
-    temperature: Annotated[float, typer.Option(help="0 takes the most likely token; 1 draws as the model says.")] = 0.0,
-    top_p: Annotated[float, typer.Option(help="Draw from the fewest tokens with this share of probability.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="Seed of the noise and of the draws.")] = 0,
+    prompt: Prompt,
+    model: ModelName = "tiny",
+    chip: ChipName = DEFAULT_CHIP,
+    tokens: NewTokens = 64,
+    temperature: Temperature = 0.0,
+    top_p: TopP = 1.0,
+    seed: NoiseSeed = 0,
     settings: Setting = None,
     rule: Rules = None,
     policy: Policy = None,
     engine: Engine = "auto",
     samples: Annotated[int, typer.Option(help="Answers of the chip, each with noise and draws of its own.")] = 1,
-    json: Annotated[Path | None, typer.Option(help="Write the complete record here.")] = None,
+    json: Record = None,
 ) -> None:
     """Go on from a prompt, digitally and on a chip side by side: where the answers part, what each costs."""
     check_count("samples", samples)

@@ -22,6 +22,14 @@ Rules = Annotated[
     typer.Option("--rule", metavar="PATTERN=ACTION", help="Where products go, e.g. 'model.embed*=digital'."),
 ]
 Policy = Annotated[str | None, typer.Option(help=f"Rules by name, after --rule: {', '.join(POLICIES)}.")]
+Prompt = Annotated[str, typer.Argument(help="The text to go on from.")]
+ModelName = Annotated[str, typer.Option("--model", help="A model's name, a .gguf file, or a folder with safetensors.")]
+ChipName = Annotated[str, typer.Option("--chip", help="A preset's name, or a chip's .toml file.")]
+NewTokens = Annotated[int, typer.Option("--tokens", help="New tokens, at most.")]
+Temperature = Annotated[float, typer.Option(help="0 takes the most likely token; 1 draws as the model says.")]
+TopP = Annotated[float, typer.Option(help="Draw from the fewest tokens with this share of probability.")]
+NoiseSeed = Annotated[int, typer.Option("--seed", help="Seed of the noise and of the draws.")]
+Record = Annotated[Path | None, typer.Option("--json", help="Write the complete record here.")]
 Engine = Annotated[str, typer.Option(help=f"{', '.join(ENGINES)}.")]
 
 

@@ -95,19 +95,26 @@ class Generation:
     def as_dict(self) -> dict[str, Any]:
         """The complete record as plain data."""
         return {
-            "model": {"name": self.model.name, "digest_sha256": self.model.digest_sha256},
-            "chip": describe(self.chip),
-            "prompt": self.prompt,
-            "prompt_tokens": list(self.prompt_tokens),
-            "sampler": dataclasses.asdict(self.sampler),
-            "seed": self.seed,
+            **origin(self.model, self.chip, self.prompt, self.sampler, self.seed),
             "digital": dataclasses.asdict(self.digital),
             "on_chip": dataclasses.asdict(self.on_chip),
             "differs_at": self.differs_at,
             "expenses": [dataclasses.asdict(expense) for expense in self.expenses],
             "coverage": self.coverage.as_dict(),
-            "versions": versions(),
         }
+
+
+def origin(model: Model, chip: Chip, prompt: str, sampler: Sampler, seed: int) -> dict[str, Any]:
+    """All that decides an answer, as plain data."""
+    return {
+        "model": {"name": model.name, "digest_sha256": model.digest_sha256},
+        "chip": describe(chip),
+        "prompt": prompt,
+        "prompt_tokens": model.encode(prompt),
+        "sampler": dataclasses.asdict(sampler),
+        "seed": seed,
+        "versions": versions(),
+    }
 
 
 def first_difference(one: Sequence[int], other: Sequence[int]) -> int | None:

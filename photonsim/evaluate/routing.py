@@ -79,14 +79,16 @@ class Route:
 @dataclass(frozen=True)
 class Routed:
     """An answer with its history. `again`: which tokens are digital. The joules are those of the chip for all that it
-    computed, and of the digital hardware for what was done again."""
+    computed, of the digital hardware for what was done again, and of that hardware had it answered alone."""
 
+    routing: Route
     answer: Answer
     confidences: tuple[float, ...]
     again: tuple[bool, ...]
     chip_joules: float
     digital_hardware: str
     digital_joules: float
+    digital_alone_joules: float
 
     @property
     def joules(self) -> float:
@@ -120,12 +122,14 @@ def route(
     passes = max(len(trace.sure), len(trace.tokens))
     ours, theirs = photonic.pass_joules(len(ids), passes, baselines()[hardware])
     return Routed(
+        routing=routing,
         answer=answer_of(photonic.model, trace.tokens),
         confidences=tuple(trace.sure),
         again=tuple(trace.again),
         chip_joules=sum(ours[: len(trace.sure)]),
         digital_hardware=hardware,
         digital_joules=sum(joules for joules, again in zip(theirs, trace.again, strict=False) if again),
+        digital_alone_joules=sum(theirs[: len(trace.tokens)]),
     )
 
 
