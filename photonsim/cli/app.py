@@ -21,6 +21,7 @@ from photonsim.cli.cost import cost, sensitivity
 from photonsim.cli.coverage import coverage
 from photonsim.cli.fit import fit
 from photonsim.cli.generate import generate
+from photonsim.cli.money import money, reason
 from photonsim.cli.options import (
     DEFAULT_CHIP,
     Engine,
@@ -49,7 +50,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (generate, route, coverage, cost, sensitivity, scale, reproduce, fit):
+for command in (generate, route, coverage, cost, sensitivity, scale, money, reason, reproduce, fit):
     app.command()(command)
 
 

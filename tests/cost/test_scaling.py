@@ -1,6 +1,7 @@
 """The scaling study: the law of light and width, what caps the advantage, and the family of models."""
 
 import math
+from typing import cast
 
 import equinox as eqx
 import jax
@@ -31,8 +32,7 @@ from photonsim.errors import PhotonsimError
 from photonsim.tiles import Crossbar
 
 CHIP = load_chip("optical-transformer-2023")
-TILE = CHIP.tile
-assert isinstance(TILE, Crossbar)
+TILE = cast(Crossbar, CHIP.tile)
 TOKENS, VOCABULARY = 1024, 50257
 FAMILY = [scaled_decoder(10.0**n) for n in (11, 13, 15)]
 

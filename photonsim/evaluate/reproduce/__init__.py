@@ -3,7 +3,17 @@
 No preset and no tolerance is tuned until a row passes; a row that cannot pass says why. A file's rows are its `ROWS`.
 """
 
-from photonsim.evaluate.reproduce import albireo, chips, devices, envise, laws, lightening_transformer, peaks, scaling
+from photonsim.evaluate.reproduce import (
+    albireo,
+    chips,
+    devices,
+    envise,
+    laws,
+    lightening_transformer,
+    money,
+    peaks,
+    scaling,
+)
 from photonsim.evaluate.reproduce.row import EXPLAINED as EXPLAINED
 from photonsim.evaluate.reproduce.row import FAILS as FAILS
 from photonsim.evaluate.reproduce.row import HOLDS as HOLDS
@@ -21,4 +31,5 @@ ROWS: tuple[Row, ...] = (
     *albireo.ROWS,
     *envise.ROWS,
     *scaling.ROWS,
+    *money.ROWS,
 )

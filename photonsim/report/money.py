@@ -1,0 +1,309 @@
+"""What a model costs in dollars, as tables of 80 columns, as a record for JSON, and as rows for CSV."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from photonsim.chip import Chip
+from photonsim.cost.architecture import Architecture
+from photonsim.cost.explanation import source_text
+from photonsim.cost.money import Offer, Rate, Training, break_even_price_usd
+from photonsim.cost.prices import PHOTONIC, Prices, listed
+from photonsim.cost.reasoning import Answer, Question
+from photonsim.report.layout import plain_table
+from photonsim.report.quantities import PREFIXES, si, significant
+
+
+class Bought(NamedTuple):
+    """Everything that `photonsim money` finds out; of `offers` and `trainings` the first is the photonic chip's."""
+
+    model: Architecture
+    chip: Chip
+    prices: Prices
+    offers: tuple[Offer, ...]
+    trainings: tuple[Training, ...]
+    accelerators: int  # that a training runs on
+
+    @property
+    def price_usd(self) -> float:
+        """Of a photonic chip."""
+        return self.prices.accelerators[PHOTONIC].price_usd
+
+    def break_even_usd(self, other: Offer) -> float | None:
+        """Price of a photonic chip at which a request costs what it costs on `other`."""
+        return break_even_price_usd(self.offers[0], self.price_usd, other)
+
+
+# Dollars
+
+
+def usd(value: float | None) -> str:
+    """Dollars with three digits: `$0.0012`, `$41.2`, `$5.58 M`."""
+    if value is None:
+        return "–"
+    if abs(value) < 1e4:
+        return f"${significant(value)}"
+    return f"${si(value, '').strip()}".replace("G", "B") if value < 1e15 else f"${value:.2e}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person waits them: `333 ms`, `7.3 min`, `4.1 h`, `12 days`."""
+    for unit, each in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * each:
+            return f"{significant(seconds / each)} {unit}"
+    return si(seconds, "s")
+
+
+# The record
+
+
+def money_record(bought: Bought) -> dict[str, Any]:
+    """All of it as plain data."""
+    request = bought.offers[0].service.request
+    return {
+        "model": {"name": bought.model.name, "parameters": bought.model.parameters, "assumed": bought.model.assumed},
+        "chip": {"name": bought.chip.name, "status": bought.chip.status, "price_usd": bought.price_usd},
+        "request": dict(request._asdict()),
+        "serving": [_offer_record(each, bought) for each in bought.offers],
+        "training": [_training_record(each, bought.accelerators) for each in bought.trainings],
+        "prices": prices_record(bought.prices),
+    }
+
+
+def _offer_record(each: Offer, bought: Bought) -> dict[str, Any]:
+    light = each is bought.offers[0]
+    return {
+        "name": each.name,
+        "title": each.title,
+        "accelerators": each.accelerators,
+        "input_usd_per_million": _rate_record(each.input),
+        "output_usd_per_million": _rate_record(each.output) if each.output else None,
+        "request_usd": float(each.request_usd),
+        "rented_input_usd_per_million": each.rented_input_usd,
+        "rented_output_usd_per_million": each.rented_output_usd,
+        "photonic_chip_breaks_even_at_usd": None if light else bought.break_even_usd(each),
+    }
+
+
+def _rate_record(rate: Rate) -> dict[str, float]:
+    hardware, energy = float(rate.hardware_usd), float(rate.energy_usd)
+    return {"total": hardware + energy, "hardware": hardware, "energy": energy}
+
+
+def _training_record(each: Training, accelerators: int) -> dict[str, Any]:
+    return each._asdict() | {"usd": each.usd, "accelerators": accelerators, "days": each.days(accelerators)}
+
+
+def prices_record(prices: Prices) -> list[dict[str, Any]]:
+    """Every price with where it is from."""
+    return [
+        {
+            "name": name,
+            "value": value,
+            "source": source.text,
+            "assumed": source.assumed,
+            "range": None if source.low is None else [source.low, source.high],
+        }
+        for name, value, source in listed(prices)
+    ]
+
+
+def money_rows(bought: Bought) -> list[list[str | float]]:
+    """One number a line for CSV: what, hardware, item, dollars."""
+    rows: list[list[str | float]] = [["what", "hardware", "item", "usd"]]
+    for each in bought.offers:
+        for name, rate in (("million tokens in", each.input), ("million tokens out", each.output)):
+            if rate is not None:
+                rows.append([name, each.name, "hardware", float(rate.hardware_usd)])
+                rows.append([name, each.name, "energy", float(rate.energy_usd)])
+    for run in bought.trainings:
+        items = {"hardware": run.hardware_usd, "energy": run.energy_usd, "people": run.people_usd, "data": run.data_usd}
+        rows += [["training", run.name, item, value] for item, value in items.items()]
+    return rows
+
+
+# The tables
+
+
+def money_tables(bought: Bought) -> RenderableType:
+    """All that was found, 80 columns wide."""
+    heading = Text(f"{bought.model.title or bought.model.name}, in dollars", style="bold")
+    parts = [heading, _serving_table(bought), _training_table(bought), _notes(bought)]
+    return Group(*(part for part in parts for part in (part, Text())))
+
+
+def _serving_table(bought: Bought) -> Table:
+    request = bought.offers[0].service.request
+    caption = f"{request.prompt} tokens in, {request.output} out, {request.batch} requests at once"
+    table = plain_table("A million tokens", caption, tight=True)
+    table.add_column("", justify="right")
+    table.add_column("hardware", overflow="fold")
+    headers = ("in", "out", "of it\nenergy", "rented,\nin", "rented,\nout", "breaks\neven at")
+    for header in headers:
+        table.add_column(header, justify="right", no_wrap=True)
+    for each in bought.offers:
+        light, output = each is bought.offers[0], each.output
+        written = usd(float(output.usd)) if output else "–"
+        share = 100 * float(each.request_energy_usd / each.request_usd)
+        even = "" if light else _even(bought, each)
+        cells = (usd(float(each.input.usd)), written, f"{share:.2g} %")
+        rents = (usd(each.rented_input_usd), usd(each.rented_output_usd))
+        table.add_row(f"{each.accelerators} × ", each.name, *cells, *rents, even, style="bold" if light else "")
+    return table
+
+
+def _even(bought: Bought, other: Offer) -> str:
+    price = bought.break_even_usd(other)
+    return "no price" if price is None else usd(price)
+
+
+def _training_table(bought: Bought) -> Table:
+    first = bought.trainings[0]
+    caption = f"{short(first.tokens)} tokens, {first.operations:.3g} operations; {bought.accelerators:,} accelerators"
+    table = plain_table("Training", caption, tight=True)
+    table.add_column("hardware", overflow="fold")
+    for header in ("hours", "days", "hardware", "energy", "people\nand data", "all", "rented"):
+        table.add_column(header, justify="right", no_wrap=True)
+    for run in bought.trainings:
+        dollars = (run.hardware_usd, run.energy_usd, run.people_usd + run.data_usd, run.usd, run.rented_usd)
+        days = significant(run.days(bought.accelerators))
+        style = "bold" if run is first else ""
+        table.add_row(run.name, short(run.accelerator_hours), days, *map(usd, dollars), style=style)
+    return table
+
+
+def _notes(bought: Bought) -> Text:
+    light, others = bought.offers[0], bought.offers[1:]
+    lines = []
+    if others:
+        best = min(others, key=lambda each: float(each.request_usd))
+        ratio = float(light.request_usd / best.request_usd)
+        lines.append(
+            f"At {usd(bought.price_usd)} a chip it costs {significant(ratio)} times what it does on {best.name}: "
+            + _even_in_words(bought, best)
+        )
+    lines.append(
+        "Training on light is priced as three forward passes for each token, by the chip's own bill. Nobody has done "
+        "it, and whether it would learn is not asked."
+    )
+    run, prices = bought.trainings[0], bought.prices
+    lines.append(
+        f"People and data are the same assumed {usd(run.people_usd + run.data_usd)} for every model. Serving hardware "
+        f"is used for {100 * prices.busy_share:.0f} % of its hours, owned or rented; idle, it draws no power."
+    )
+    guesses = sum(source.assumed for _, _, source in listed(prices))
+    lines.append(f"{guesses} prices are assumed and dated: --prices lists them, --price NAME=DOLLARS changes one.")
+    return Text("\n".join(lines))
+
+
+def _even_in_words(bought: Bought, other: Offer) -> str:
+    price = bought.break_even_usd(other)
+    if price is None:
+        return "no price of the chip evens that out, since its electricity alone costs more."
+    return f"as much at {usd(price)} a chip."
+
+
+def short(number: float) -> str:
+    """A large count with three digits: `2.79M`, `14.8T`."""
+    if number >= 10.0 ** max(PREFIXES) * 1000:
+        return f"{number:.3g}"
+    return si(number, "").replace(" ", "").replace("G", "B").replace("P", "Q")
+
+
+def prices_table(prices: Prices) -> Table:
+    """Every price, its range and its source."""
+    table = plain_table("Prices", "US dollars; each is set by --price NAME=VALUE")
+    table.add_column("price", overflow="fold", ratio=4)
+    table.add_column("value", justify="right", ratio=2)
+    table.add_column("source", overflow="fold", ratio=6)
+    for name, value, source in listed(prices):
+        table.add_row(name, f"{value:,.6g}", source_text(source))
+    return table
+
+
+# Reasoning
+
+
+class Thought(NamedTuple):
+    """Everything that `photonsim reason` finds out; the first hardware is the photonic chip."""
+
+    model: Architecture
+    chip: Chip
+    question: Question
+    answers: dict[str, tuple[Answer, ...]]
+
+
+def thought_record(thought: Thought) -> dict[str, Any]:
+    """All of it as plain data."""
+    return {
+        "model": {"name": thought.model.name, "assumed": thought.model.assumed},
+        "chip": {"name": thought.chip.name, "status": thought.chip.status},
+        "question": dict(thought.question._asdict()),
+        "hardware": {name: [_answer_record(each) for each in found] for name, found in thought.answers.items()},
+    }
+
+
+def _answer_record(each: Answer) -> dict[str, Any]:
+    return {
+        "thinking": each.thinking,
+        "accelerators": each.offer.accelerators,
+        "j": each.joules,
+        "site_j": float(each.offer.service.site_j_per_request),
+        "s": each.seconds,
+        "usd": each.usd,
+        "growth_share": each.growth_share,
+        "cache_bits": each.cache_bits,
+    }
+
+
+def thought_rows(thought: Thought) -> list[list[str | float]]:
+    """One answer a line for CSV."""
+    rows: list[list[str | float]] = [
+        ["hardware", "thinking", "accelerators", "j", "site_j", "s", "usd", "growth_share", "cache_bits"]
+    ]
+    for name, found in thought.answers.items():
+        rows += [[name, *_answer_record(each).values()] for each in found]
+    return rows
+
+
+def thought_tables(thought: Thought) -> RenderableType:
+    """Joules, seconds and dollars of an answer against thinking tokens, 80 columns wide."""
+    question = thought.question
+    asked = f"{question.prompt} tokens in, {question.answer} answered, batch {question.batch}"
+    heading = Text(f"{thought.model.title or thought.model.name} thinks: {asked}", style="bold")
+    tables = [_answers_table(name, found) for name, found in thought.answers.items()]
+    return Group(*(part for part in (heading, *tables, _thought_notes(thought)) for part in (part, Text())))
+
+
+def _answers_table(name: str, found: Sequence[Answer]) -> Table:
+    counts = sorted({each.offer.accelerators for each in found})
+    table = plain_table(f"{' to '.join(map(str, (counts[0], *counts[1:][-1:])))} × {name}", found[0].offer.title)
+    headers = (
+        "thinking\ntokens",
+        "energy of\nan answer",
+        "× first",
+        "of it grown\ncontext",
+        "cache",
+        "last token\nafter",
+        "dollars",
+    )
+    for header in headers:
+        table.add_column(header, justify="right")
+    for each in found:
+        ratio = significant(each.joules / found[0].joules)
+        grown, cache = f"{100 * each.growth_share:.1f} %", si(each.cache_bits / 8, "B")
+        cells = (si(each.joules, "J"), ratio, grown, cache, duration(each.seconds), usd(each.usd))
+        table.add_row(f"{each.thinking:,}", *cells)
+    return table
+
+
+def _thought_notes(thought: Thought) -> Text:
+    light = next(iter(thought.answers.values()))
+    bound = light[-1].offer.service.decode
+    lines = ["Energy is that of the package; dollars are those of photonsim money, host and cooling included."]
+    if bound is not None:
+        lines.append(f"A thinking token is a decode step: on {thought.chip.name} bound by {bound.latency.bound_by}.")
+    return Text("\n".join(lines))
