@@ -1,17 +1,17 @@
 """`photonsim cost` and `photonsim sensitivity`: any model from its config, without weights."""
 
-import csv
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from photonsim.chip import Chip
-from photonsim.cli.options import DEFAULT_CHIP, Setting, chosen_chip, plain_console
+from photonsim.cli.options import DEFAULT_CHIP, Setting, check_figure, chosen_chip, plain_console
 from photonsim.cost import baselines, explain, explain_area, load_architecture
 from photonsim.cost.architecture import Architecture
 from photonsim.cost.baselines import Board
 from photonsim.cost.break_even import break_even
+from photonsim.cost.break_even_map import price_map, shape_map
 from photonsim.cost.cluster import SPLITS, several
 from photonsim.cost.planning import OBJECTIVES
 from photonsim.cost.sensitivity import sensitivities
@@ -20,8 +20,10 @@ from photonsim.cost.workload import Storage
 from photonsim.errors import PhotonsimError, check_choice, nearest
 from photonsim.models.registry import TINY_FOLDER
 from photonsim.report import check_writable, write_json
-from photonsim.report.cost import Digital, Priced, cost_record, cost_rows, cost_tables, mapping_lines
-from photonsim.report.files import write_whole
+from photonsim.report.cost import cost_tables, mapping_lines
+from photonsim.report.cost_figure import save_cost_figure
+from photonsim.report.cost_record import Digital, Priced, cost_record, cost_rows
+from photonsim.report.files import write_csv
 from photonsim.report.sensitivity import sensitivity_table
 
 AGAINST = "nvidia-5nm-int4"
@@ -52,11 +54,13 @@ def cost(
     against: Annotated[str, typer.Option(help="The baseline to break even with.")] = AGAINST,
     explain_: Annotated[str | None, typer.Option("--explain", metavar="COMPONENT", help=OPENED)] = None,
     json: Annotated[Path | None, typer.Option(help="Write everything here.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Write the figure here (.png, .pdf, .svg).")] = None,
     csv_: Annotated[Path | None, typer.Option("--csv", help="Write the lines of the bill here.")] = None,
 ) -> None:
     """Price a model on a chip from its config alone: prefill, decode, boundaries, baselines, break-even."""
-    for path in filter(None, (json, csv_)):
+    for path in filter(None, (json, csv_, plot)):
         check_writable(path)
+    check_figure(plot)
     check_choice("--split", split, SPLITS)
     if objective is not None:
         check_choice("--objective", objective, OBJECTIVES)
@@ -64,7 +68,7 @@ def cost(
     shape, hardware = find_architecture(model), chosen_chip(chip, settings)
     service = serve(hardware, shape, request, storage, objective, chips, split)
     console = plain_console()
-    if explain_ is not None and json is None and csv_ is None:
+    if explain_ is not None and not any((json, csv_, plot)):
         group = several(hardware, chips, split)
         bare = Priced(shape, group, hardware, chips, split, service, 0, (), against, (), objective)
         console.print("\n".join(_explained(bare, explain_)), soft_wrap=True)
@@ -75,8 +79,11 @@ def cost(
         write_json(cost_record(priced), json)
         console.print(f"wrote {json}")
     if csv_ is not None:
-        write_whole(csv_, lambda path: _write_csv(cost_rows(priced), path))
+        write_csv(cost_rows(priced), csv_)
         console.print(f"wrote {csv_}")
+    if plot is not None:
+        save_cost_figure(priced, plot)
+        console.print(f"wrote {plot}")
 
 
 def sensitivity(
@@ -119,8 +126,11 @@ def _priced(shape, single: Chip, service, storage, against: str, objective, shar
             digital.append(Digital(name, baseline.title, baseline.status, boards, answer))
     digital.sort(key=lambda each: float(each.service.j_per_request))
     even = break_even(hardware, shape, request, known[against], storage)
+    maps = tuple(draw(hardware, shape, request, known[against], storage) for draw in (price_map, shape_map))
     concurrent = concurrent_requests(hardware, shape, request, storage)
-    return Priced(shape, hardware, single, *sharing, service, concurrent, tuple(digital), against, even, objective)
+    return Priced(
+        shape, hardware, single, *sharing, service, concurrent, tuple(digital), against, even, objective, maps
+    )
 
 
 def _explained(priced: Priced, component: str) -> list[str]:
@@ -139,8 +149,3 @@ def _explained(priced: Priced, component: str) -> list[str]:
     phases = priced.phases.values()
     opened = [explain(phase.site, each, priced.chip, phase.tokens) for phase in phases for each in found]
     return [line for lines in opened for line in [*lines, ""]]
-
-
-def _write_csv(rows: list[list[str | float]], path: Path) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows(rows)

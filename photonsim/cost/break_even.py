@@ -10,9 +10,10 @@ Moving one setting alone is a question about the bill, not a design: a larger ar
 for each product, and a cheaper converter is as exact as before only on paper.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import NamedTuple
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 import equinox as eqx
 
@@ -25,6 +26,7 @@ from photonsim.cost.serving import Request, request_j, serve, serve_digitally
 from photonsim.cost.workload import Storage
 from photonsim.devices import Laser
 from photonsim.errors import PhotonsimError
+from photonsim.tiles import Sliced
 
 LASER_EFFICIENCY = "laser wall-plug efficiency"
 CONVERTER_ENERGY = "converter energy, × today's"
@@ -74,36 +76,57 @@ def break_even(
         except PhotonsimError:
             return float("inf")
 
-    now, efficiency = float(light.j_per_request) / digital_j, _laser(chip).wall_plug_efficiency
+    now, efficiency = float(light.j_per_request) / digital_j, laser_of(chip)[1].wall_plug_efficiency
     found = [
         _continuous(LASER_EFFICIENCY, lambda value: repriced(_with_efficiency(chip, value)), efficiency, now, 1.0),
         _continuous(CONVERTER_ENERGY, lambda factor: repriced(_with_converters(chip, factor)), 1.0, now, 0.0),
-        _whole(ARRAY_SIZE, lambda size: remade(_with_array(chip, size), request), chip.tile.rows, now),
+        _whole(ARRAY_SIZE, lambda size: remade(with_array(chip, size), request), chip.tile.rows, now),
     ]
     if model.generates:
         found.append(_whole(BATCH, lambda batch: remade(chip, request._replace(batch=batch)), request.batch, now))
     return tuple(found)
 
 
-def _laser(chip: Chip) -> Laser:
-    laser = getattr(chip.tile, "laser", None)
+def _core(chip: Chip) -> str:
+    """Where the optics are: the path of the tile, or of the one inside it."""
+    return "tile.inner" if isinstance(chip.tile, Sliced) else "tile"
+
+
+def laser_of(chip: Chip) -> tuple[str, Laser]:
+    """Path and value of a chip's laser."""
+    path = f"{_core(chip)}.laser"
+    laser = attrgetter(_core(chip))(chip).laser
     if not isinstance(laser, Laser):
         raise PhotonsimError(f"The tile of {chip.name} has no laser, so no efficiency of one to break even at.")
-    return laser
+    return path, laser
+
+
+def converter_energies(chip: Chip) -> dict[str, float]:
+    """Path and energy of every converter of a chip, amplifiers included."""
+    tile = attrgetter(core := _core(chip))(chip)
+    names = [name for name in ("input_dac", "weight_dac", "receiver", "adc") if hasattr(tile, name)]
+    return {f"{core}.{name}.energy_j": getattr(tile, name).energy_j for name in names}
+
+
+def _with(chip: Chip, values: Mapping[str, float]) -> Chip:
+    """The chip with other numbers at some paths."""
+    return eqx.tree_at(lambda c: [attrgetter(path)(c) for path in values], chip, list(values.values()))
 
 
 def _with_efficiency(chip: Chip, value: float) -> Chip:
-    return eqx.tree_at(lambda c: c.tile.laser.wall_plug_efficiency, chip, value)
+    return _with(chip, {f"{laser_of(chip)[0]}.wall_plug_efficiency": value})
 
 
 def _with_converters(chip: Chip, factor: float) -> Chip:
-    """All converters of the tile, amplifiers included, at a share of their energy."""
-    names = [name for name in ("input_dac", "weight_dac", "receiver", "adc") if hasattr(chip.tile, name)]
-    energies = [factor * getattr(chip.tile, name).energy_j for name in names]
-    return eqx.tree_at(lambda c: [getattr(c.tile, name).energy_j for name in names], chip, energies)
+    """All converters at a share of their energy."""
+    return _with(chip, {path: factor * energy_j for path, energy_j in converter_energies(chip).items()})
 
 
-def _with_array(chip: Chip, size: int) -> Chip:
+def with_array(chip: Chip, size: int) -> Chip:
+    """The chip with an array of `size` rows and columns, and everything else as it was."""
+    if isinstance(chip.tile, Sliced):
+        inner: Any = chip.tile.inner
+        return replace(chip, tile=replace(chip.tile, inner=replace(inner, rows=size, columns=size)))
     return replace(chip, tile=replace(chip.tile, rows=size, columns=size))
 
 

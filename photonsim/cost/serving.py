@@ -20,7 +20,7 @@ from photonsim.cost.cluster import PIPELINE, TENSOR, linked, several
 from photonsim.cost.energy import laid_energy
 from photonsim.cost.forward import forward
 from photonsim.cost.latency import Latency, laid_latency
-from photonsim.cost.mapping import lay_out
+from photonsim.cost.mapping import Layout, lay_out
 from photonsim.cost.planning import Choice, best_plan
 from photonsim.cost.site import site_bill
 from photonsim.cost.workload import ForwardPass, Storage, Workload, check_capacity
@@ -38,13 +38,17 @@ class Request(NamedTuple):
 
 
 class Phase(NamedTuple):
-    """One pass of a phase on some hardware: `bill` as far as the package, `site` with host and building."""
+    """One pass of a phase on some hardware: `bill` as far as the package, `site` with host and building.
+
+    `layout`: where the products are, on a chip; `photonsim.cost.by_product` makes a bill of each of it.
+    """
 
     workload: Workload
     bill: Bill
     site: Bill
     latency: Latency
     choices: tuple[Choice, ...] = ()
+    layout: Layout | None = None
 
     @property
     def tokens(self) -> int:
@@ -154,7 +158,7 @@ def _phase(chip: Chip, workload: Workload, objective: str | None) -> Phase:
     plan, choices = best_plan(chip, workload, objective) if objective else (None, ())
     layout = lay_out(chip, workload, plan)
     bill = laid_energy(chip, layout)
-    return Phase(workload, bill, site_bill(bill, chip, workload), laid_latency(chip, layout), choices)
+    return Phase(workload, bill, site_bill(bill, chip, workload), laid_latency(chip, layout), choices, layout)
 
 
 def serve_digitally(

@@ -1,17 +1,13 @@
-"""What a model costs on a chip, as tables of 80 columns, as a record for JSON, and as rows for CSV."""
+"""What a model costs on a chip, as tables of 80 columns."""
 
-from typing import Any, NamedTuple
+import math
 
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from photonsim.chip import Chip
-from photonsim.cost import area_mm2, assumed, tops_per_mm2
-from photonsim.cost.architecture import Architecture
-from photonsim.cost.bill import BOUNDARIES, SITE_BOUNDARIES, tops_per_w
-from photonsim.cost.break_even import BreakEven
+from photonsim.cost.bill import SITE_BOUNDARIES, tops_per_w
 from photonsim.cost.latency import DRAM, RELOAD, SRAM
 from photonsim.cost.mapping import (
     DIGITAL_UNIT,
@@ -21,11 +17,11 @@ from photonsim.cost.mapping import (
     OUTPUT_STATIONARY,
     WEIGHT_STATIONARY,
 )
-from photonsim.cost.serving import Phase, Service
+from photonsim.cost.serving import Phase
 from photonsim.report.chips import area_table
-from photonsim.report.quantities import si, significant
+from photonsim.report.cost_record import PACKAGE, Priced, array_used, cost_record
+from photonsim.report.quantities import plain_setting, si, significant
 
-PACKAGE = BOUNDARIES[-1]
 SHORT = {  # what a dataflow does, where there is little room
     WEIGHT_STATIONARY: "weights stay",
     INPUT_STATIONARY: "inputs stay",
@@ -36,173 +32,6 @@ SHORT = {  # what a dataflow does, where there is little room
 }
 
 
-class Digital(NamedTuple):
-    """A baseline that answers the same request."""
-
-    name: str
-    title: str
-    status: str
-    boards: int
-    service: Service
-
-
-class Priced(NamedTuple):
-    """Everything that `photonsim cost` finds out: `chip` is all of them together, `single` one of them."""
-
-    model: Architecture
-    chip: Chip
-    single: Chip
-    chips: int
-    split: str
-    service: Service
-    concurrent: int
-    digital: tuple[Digital, ...]
-    against: str
-    break_even: tuple[BreakEven, ...]
-    objective: str | None
-
-    @property
-    def phases(self) -> dict[str, Phase]:
-        """Prefill, and decode where the model answers token by token."""
-        service = self.service
-        return {"prefill": service.prefill} | ({"decode": service.decode} if service.decode else {})
-
-
-# The record
-
-
-def cost_record(priced: Priced) -> dict[str, Any]:
-    """All of it as plain data. A phase that the model does not have is null."""
-    service, model = priced.service, priced.model
-    return {
-        "model": {
-            "name": model.name,
-            "title": model.title,
-            "source": model.source,
-            "assumed": model.assumed,
-            "parameters": model.parameters,
-            "active_parameters": model.active_parameters,
-        },
-        "chip": {"name": priced.chip.name, "status": priced.chip.status, "chips": priced.chips, "split": priced.split},
-        "request": dict(service.request._asdict()),
-        "prefill": _phase_record(service.prefill, priced.chip),
-        "decode": _phase_record(service.decode, priced.chip) if service.decode else None,
-        "answer": {
-            "j_per_request": float(service.j_per_request),
-            "first_token_s": float(service.first_token_s),
-            "s_per_request": float(service.s_per_request),
-            "tokens_per_s": float(service.tokens_per_s),
-            "concurrent_requests": priced.concurrent,
-        },
-        "boundaries": {
-            boundary: {
-                "j_per_request": float(service.within_j(boundary)),
-                "j_per_token": {
-                    name: float(phase.site.within_j(boundary)) / phase.tokens for name, phase in priced.phases.items()
-                },
-                "tops_per_w": {
-                    name: _finite(float(tops_per_w(phase.site, boundary))) for name, phase in priced.phases.items()
-                },
-            }
-            for boundary in SITE_BOUNDARIES
-        },
-        "baselines": [_digital_record(each) for each in priced.digital],
-        "break_even": {
-            "against": priced.against,
-            "boundary": PACKAGE,
-            "settings": [each._asdict() | {"wins_now": each.wins_now} for each in priced.break_even],
-        },
-        "area": _area_record(priced),
-        "assumed": sorted({name for phase in priced.phases.values() for name in assumed(phase.site)}),
-    }
-
-
-def _area_record(priced: Priced) -> dict[str, Any]:
-    by_component = {name: priced.chips * float(mm2) for name, mm2 in area_mm2(priced.single).items()}
-    return {
-        "mm2": sum(by_component.values()),
-        "by_component_mm2": by_component,
-        "layout_factor": float(priced.single.floorplan.layout_factor),
-        "tops_per_mm2": _finite(float(tops_per_mm2(priced.single))),
-    }
-
-
-def _phase_record(phase: Phase, chip: Chip) -> dict[str, Any]:
-    tokens = phase.tokens
-    return {
-        "j_per_token": float(phase.j_per_token),
-        "s_per_token": float(phase.s_per_token),
-        "by_component_j": {name: float(joules) / tokens for name, joules in phase.bill.by_component_j().items()},
-        "bound_by": phase.latency.bound_by,
-        "boundary": PACKAGE,
-        "tokens": tokens,
-        "seconds": float(phase.latency.seconds),
-        "macs": float(phase.workload.macs),
-        "utilisation": _used(phase, chip),
-        "by_bound_s": {name: float(seconds) for name, seconds in phase.latency.by_bound_s.items()},
-        "products": [
-            {
-                "name": step.name,
-                "dataflow": step.dataflow or None,
-                "s": float(step.seconds),
-                "needs_s": {part: float(needed) for part, needed in step.needs_s.items() if needed},
-                "bound_by": step.bound_by,
-                "macs": step.macs,
-            }
-            for step in phase.latency.steps
-        ],
-    }
-
-
-def _used(phase: Phase, chip: Chip) -> float:
-    """Multiply-accumulates of the pass over those that the array could do in its time."""
-    return float(phase.workload.macs / (phase.latency.seconds * chip.macs_per_cycle * chip.clock_hz))
-
-
-def _digital_record(each: Digital) -> dict[str, Any]:
-    service = each.service
-    phases = {"prefill": service.prefill, "decode": service.decode}
-    return {
-        "name": each.name,
-        "title": each.title,
-        "status": each.status,
-        "boards": each.boards,
-        "j_per_request": float(service.j_per_request),
-        "site_j_per_request": float(service.site_j_per_request),
-        **{
-            name: {
-                "j_per_token": float(phase.j_per_token),
-                "s_per_token": float(phase.s_per_token),
-                "bound_by": phase.latency.bound_by,
-            }
-            if phase
-            else None
-            for name, phase in phases.items()
-        },
-    }
-
-
-def _finite(value: float) -> float | None:
-    return value if value < float("inf") else None
-
-
-def cost_rows(priced: Priced) -> list[list[str | float]]:
-    """The bill line by line for CSV: phase, component, boundary, what, count, price, unit, joules, sources."""
-    rows: list[list[str | float]] = [
-        ["phase", "component", "boundary", "what", "count", "price", "price_unit", "joules", "sources"]
-    ]
-    for name, phase in priced.phases.items():
-        for charge in phase.site.charges:
-            sources = "; ".join(f"{setting}: {source.text}" for setting, source in charge.sources)
-            numbers = (float(charge.count), float(charge.price))
-            line = [name, charge.component, charge.boundary, charge.what, *numbers]
-            rows.append([*line, charge.price_unit, float(charge.joules), sources])
-    return rows
-
-
-# The tables
-
-
 def cost_tables(priced: Priced) -> RenderableType:
     """All that was found, 80 columns wide."""
     title = priced.model.title or priced.model.name
@@ -210,7 +39,7 @@ def cost_tables(priced: Priced) -> RenderableType:
     heading = Text(f"{title} on {count}{priced.chip.title}", style="bold")
     parts: list[RenderableType] = [heading, _answer(priced), _energy(priced), _boundaries(priced), _products(priced)]
     parts += [area_table(priced.single, priced.chips), _baselines(priced)]
-    parts += [*([_break_even(priced)] if priced.break_even else []), _notes(priced)]
+    parts += [*([_break_even(priced)] if priced.break_even else []), *_map_tables(priced), _notes(priced)]
     return Group(*(part for part in parts for part in (part, Text())))
 
 
@@ -227,7 +56,7 @@ def _answer(priced: Priced) -> Table:
     table.add_row("energy per token", *(si(float(phase.j_per_token), "J") for phase in phases))
     table.add_row("time of a pass", *(si(float(phase.latency.seconds), "s") for phase in phases))
     table.add_row("bound by", *(phase.latency.bound_by for phase in phases))
-    table.add_row("optical array used", *(f"{100 * _used(phase, priced.chip):.2g} %" for phase in phases))
+    table.add_row("optical array used", *(f"{100 * array_used(phase, priced.chip):.2g} %" for phase in phases))
     table.add_section()
     last = [""] * (len(phases) - 1)
     table.add_row("energy per request", *last, si(float(service.j_per_request), "J"))
@@ -334,6 +163,22 @@ def _break_even(priced: Priced) -> Table:
         ratios = (significant(each.ratio_now), significant(each.ratio_best))
         table.add_row(each.setting, significant(each.now), at, *ratios)
     return table
+
+
+def _map_tables(priced: Priced) -> list[Table]:
+    """Two settings at a time, joules of light over joules of the baseline."""
+    tables = []
+    for found in priced.maps:
+        caption = f"down: {found.y_setting}; across: {found.x_setting}"
+        table = _table(f"× {priced.against}", caption)
+        table.add_column("")
+        for value in found.x:
+            table.add_column(plain_setting(value), justify="right")
+        for value, row in zip(found.y, found.ratio, strict=True):
+            cells = ("no room" if math.isnan(each) else significant(each) for each in row)
+            table.add_row(plain_setting(value), *cells)
+        tables.append(table)
+    return tables
 
 
 def _notes(priced: Priced) -> Text:

@@ -10,12 +10,30 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from photonsim.cost.tariff import (
+    ACCUMULATION,
+    DIGITAL_PRODUCTS,
+    DRAM,
+    LASER,
+    MODULATION,
+    NETWORK,
+    OVERHEAD,
+    READOUT,
+    SRAM,
+    VECTOR_UNIT,
+    WEIGHTS,
+)
 from photonsim.evaluate import Result
 from photonsim.report.files import write_whole
 from photonsim.report.quantities import si, significant
 
 # Okabe and Ito's palette (jfly.uni-koeln.de/color), told apart by readers with any common colour vision
 PALETTE = ("#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7", "#F0E442", "#999999", "#000000", "#8c6d31")
+COLOURS: dict[str, str] = dict(
+    zip((LASER, MODULATION, WEIGHTS, READOUT, SRAM, DRAM, ACCUMULATION), PALETTE, strict=False)
+)
+COLOURS |= {DIGITAL_PRODUCTS: "#8c6d31", VECTOR_UNIT: "#444444", NETWORK: "#b3de69", OVERHEAD: "#999999"}
+UNKNOWN = "#666666"  # a component of other hardware
 STYLE: Any = {
     "font.size": 9,
     "axes.spines.top": False,
@@ -49,7 +67,7 @@ def _draw_energy(axes: Axes, result: Result) -> None:
     bills = [(_short(result.chip.title), result.bill), *((_short(b.title), b.bill) for b in result.baselines)]
     per_token = [{name: float(j) / result.context for name, j in bill.by_component_j().items()} for _, bill in bills]
     left = np.zeros(len(bills))
-    for (name, colour), values in _stacks(per_token):
+    for (name, colour), values in stacks(per_token):
         axes.barh(range(len(bills)), values, left=left, color=colour, label=name, height=0.6, edgecolor="white", lw=0.4)
         left += values
     for row, total in enumerate(left):
@@ -64,12 +82,12 @@ def _draw_energy(axes: Axes, result: Result) -> None:
     axes.legend(fontsize=7.5, frameon=False, ncols=2, loc="upper center", bbox_to_anchor=(0.3, -0.2))
 
 
-def _stacks(per_token: list[dict[str, float]]):
+def stacks(per_token: list[dict[str, float]]):
     """Colour and values of each component that is at least 1 % of some bill; the rest together as one."""
     names = list(dict.fromkeys(name for bill in per_token for name in bill))
     large = [name for name in names if any(bill.get(name, 0.0) > 0.01 * sum(bill.values()) for bill in per_token)]
-    for name, colour in zip(large, PALETTE, strict=False):
-        yield (name, colour), np.array([bill.get(name, 0.0) for bill in per_token])
+    for name in large:
+        yield (name, COLOURS.get(name, UNKNOWN)), np.array([bill.get(name, 0.0) for bill in per_token])
     rest = np.array([sum(joules for name, joules in bill.items() if name not in large) for bill in per_token])
     if rest.any():
         yield ("everything below 1 %", "#dddddd"), rest

@@ -24,6 +24,11 @@ def significant(value: float, digits: int = 3) -> str:
     return f"{value:,.{max(digits - 1 - magnitude, 0)}f}"
 
 
+def plain_setting(value: float) -> str:
+    """A whole number in full, any other with two digits."""
+    return f"{value:,.0f}" if value == int(value) else f"{value:.2g}"
+
+
 def _magnitude(value: float, digits: int) -> int:
     """Power of ten of the value as it will be printed: 999.6 with three digits counts as a thousand."""
     return int(f"{value:.{digits - 1}e}".partition("e")[2])

@@ -13,6 +13,8 @@ from photonsim.cli.app import app, main
 from photonsim.cli.cost import find_architecture
 from photonsim.cost import ForwardPass, energy, forward, latency
 from photonsim.cost.bill import SITE_BOUNDARIES
+from photonsim.cost.break_even import ARRAY_SIZE, BATCH, CONVERTER_ENERGY, LASER_EFFICIENCY
+from photonsim.cost.tariff import COMPONENTS
 from photonsim.evaluate.bill import decoder_shape, pass_bill
 from photonsim.models import load
 from photonsim.swap import simulate
@@ -100,6 +102,24 @@ def test_one_command_opens_the_converter_down_to_its_source():
     assert source.text in opened
 
 
+def test_area_and_everything_can_be_opened():
+    assert "65536 × 4595 µm² × layout factor 2.14" in invoke("cost", "gpt2", "--explain", "area")
+    everything = invoke("cost", "gpt2", "--explain", "all")
+    assert everything.count("added up:") == 2 * len((*COMPONENTS, "host", "cooling"))
+
+
+def test_the_figure_is_drawn_and_the_record_has_area_and_maps(priced, tmp_path):
+    record = priced[1]
+    assert record["area"]["mm2"] == pytest.approx(60.3006, rel=1e-3)
+    assert record["area"]["tops_per_mm2"] == pytest.approx(138.24 / 60.3006, rel=1e-3)
+    prices, shapes = record["break_even"]["maps"]
+    assert (prices["x_setting"], prices["y_setting"]) == (LASER_EFFICIENCY, CONVERTER_ENERGY)
+    assert (shapes["x_setting"], shapes["y_setting"]) == (ARRAY_SIZE, BATCH)
+    assert record["decode"]["products"][0]["needs_s"].keys() == {"optics", "converters", "SRAM", "DRAM"}
+    invoke("cost", "deit-t", "--chip", "ideal", "--plot", str(tmp_path / "cost.png"))
+    assert (tmp_path / "cost.png").stat().st_size > 10_000
+
+
 def test_the_mapper_says_why():
     words = invoke("cost", "gpt2", "--objective", "energy", "--explain", "mapping")
     assert "q_proj: input-stationary: energy ×" in words
@@ -145,6 +165,13 @@ def test_sensitivity_ranks_what_saves_most(tmp_path):
         (["gpt2", "--set", "host.pue=0.9"], "cannot use less"),
         (["gpt2", "--weight-bits", "0"], "weight_bits = 0"),
         (["gpt2", "--json", "absent/cost.json"], "does not exist"),
+        (["gpt2", "--plot", "cost.gif"], ".png, .pdf or .svg"),
+        (["gpt2", "--set", "adc.energy_pj=7"], "Did you mean tile.adc.energy_j"),
+        (["gpt2", "--set", "adc.energy_j=7pJ"], "must be a number"),
+        (["gpt2", "--set", "floorplan.adc_m2=-1"], "floorplan.adc_m2 = -1 must be at least 0"),
+        (["gpt2", "--set", "floorplan.layout_factor=0.5"], "a device needs at least its own area"),
+        (["gpt2", "--set", "adc.rate_hz=0"], "adc.rate_hz = 0 must be above 0"),
+        (["gpt2", "--set", "adc.lanes=0"], "adc.lanes = 0 must be a whole number"),
         (["llama-3.1-405b", "--chip", "ideal"], "265.1 GB too little: take 3 times as many chips"),
         (["absent.json"], "cannot be read"),
     ],
@@ -157,3 +184,13 @@ def test_input_that_cannot_be_is_one_sentence_on_the_error_stream(monkeypatch, c
     assert (stopped.value.code, out) == (2, "")
     assert err.count("\n") == 1
     assert message in err
+
+
+def test_a_config_without_a_field_is_refused_by_the_name_of_the_field(monkeypatch, capfd, tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "llama", "vocab_size": 512, "hidden_size": 64}', "utf-8")
+    monkeypatch.setattr("sys.argv", ["photonsim", "cost", str(tmp_path / "config.json")])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    out, err = capfd.readouterr()
+    assert (stopped.value.code, out, err.count("\n")) == (2, "", 1)
+    assert "of type 'llama' lacks num_hidden_layers, num_attention_heads" in err

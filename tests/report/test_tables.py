@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from photonsim.chip import load_chip, preset_names
+from photonsim.chip.defaults import DEFAULTS
 from photonsim.cost import baselines
 from photonsim.cost.baselines import Board
 from photonsim.report import chip_tables, chips_table, run_tables
@@ -90,4 +91,6 @@ def test_one_chip_in_full_names_every_source(name):
     for path, source in chip.sources:
         assert f" {path} " in text
         assert source.text.split()[0] in words
-    assert words.count("?assumed:") == sum(source.assumed for _, source in chip.sources)
+    assumed = [source.assumed for _, source in chip.sources]
+    assumed += [True for path in DEFAULTS if f" {path} " in text and path not in dict(chip.sources)]
+    assert words.count("?assumed:") == sum(assumed)
