@@ -37,7 +37,6 @@ from photonsim.devices import Receiver
 from photonsim.tiles import AbstractTile, Crossbar, Die, Mesh, Residue, Sliced, TimeIntegrating
 from photonsim.tiles.balanced_detection import AbstractBalancedTile
 from photonsim.tiles.encodings import Differential, OffsetProgrammed
-from photonsim.units import ELEMENTARY_CHARGE_C
 
 MEAN_PRODUCT = 2 / math.pi * INPUT_RMS**2  # mean |x w| of two independent normal variables
 READINGS = 256  # of each column that is measured: its RMS is known to 4 %, 0.06 bits, and that of all to 0.02
@@ -67,13 +66,12 @@ def light_variance(tile: AbstractTile) -> float | None:
 @light_variance.register(Crossbar)
 @light_variance.register(TimeIntegrating)
 def _(tile: Crossbar | TimeIntegrating) -> float | None:
-    if isinstance(tile, Crossbar) and not (isinstance(tile.encoding, Differential) and not tile.modulator.leaks):
+    if tile.modulator.leaks or (isinstance(tile, Crossbar) and not isinstance(tile.encoding, Differential)):
         return None
     terms = tile.terms_per_readout
     symbols = terms if isinstance(tile, TimeIntegrating) else 1
     span = _span(tile, INPUT_RMS)
-    electrons = float(tile.current_per_mac_a) / (ELEMENTARY_CHARGE_C * float(tile.clock_hz))
-    shot = max(span, terms * MEAN_PRODUCT) / electrons if tile.receiver.shot_noise else 0.0
+    shot = max(span, terms * MEAN_PRODUCT) / float(tile.electrons_per_mac) if tile.receiver.shot_noise else 0.0
     background = symbols * float(tile.background_variance) if _has_background(tile.receiver) else 0.0
     return (background + shot) / span**2 + _intensity(tile, symbols)
 

@@ -46,7 +46,14 @@ from photonsim.tiles.die import Die
 from photonsim.tiles.engine import ENGINES, multiply
 from photonsim.tiles.noise import gaussian_deviates, shared_deviates, tile_keys
 from photonsim.tiles.partial_sums import Programmed, Readout, block_scales, convert, encode, intensity, split_blocks
-from photonsim.tiles.readout import intensity_disturbance, is_on, reading_disturbances, set_readout, shared_disturbances
+from photonsim.tiles.readout import (
+    intensity_disturbance,
+    is_on,
+    reading_disturbances,
+    readout_of,
+    set_readout,
+    shared_disturbances,
+)
 from photonsim.units import ELEMENTARY_CHARGE_C
 
 FLOOR = 1e-30  # under the root of a variance: the gradient of the root of zero is infinite
@@ -143,17 +150,7 @@ class AbstractBalancedTile(AbstractTile):
     @property
     def readout(self) -> Readout:
         """What of the reading is fixed when a product is compiled."""
-        receiver = self.receiver
-        noise = (self.adc.noise_rms, receiver.tia_noise_a_per_sqrt_hz, receiver.dark_current_a)
-        return Readout(
-            input_bits=self.input_dac.bits,
-            adc_bits=self.adc.bits,
-            columns=self.columns,
-            noise=any(is_on(value) for value in noise),
-            shot_noise=receiver.shot_noise,
-            common_mode=is_on(self.die.common_mode_rms),
-            intensity_noise=not self.laser.is_noiseless,
-        )
+        return readout_of(self, self.input_dac.bits, shot_noise=self.receiver.shot_noise)
 
     @property
     def converters(self) -> Converters:

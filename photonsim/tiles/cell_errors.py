@@ -21,7 +21,7 @@ class CellErrors(eqx.Module):
 
     - `gain_spread`: standard deviation of a cell's gain over its mean.
     - `column_share`: the share of that variance that the cells of a column have in common, 0 to 1.
-    - `dead_share`: cells that are dark whatever is written.
+    - `dead_share`: cells that are at rest whatever is written: dark, or, of rings, out of resonance.
     - `stuck_share`: cells that are open whatever is written: at full positive weight.
     """
 
@@ -57,9 +57,16 @@ class CellErrors(eqx.Module):
         return 1.0 + spread * jax.random.normal(_keys(seed, references)[0], (cores, columns), jnp.float32)
 
     def hold(
-        self, levels: Float[Array, "*b t r n"], full, seed, cores: int, columns: int, references: bool = False
+        self,
+        levels: Float[Array, "*b t r n"],
+        full: Float[Array, "..."] | float,
+        seed,
+        cores: int,
+        columns: int,
+        references: bool = False,
+        rest: Float[Array, "..."] | float = 0.0,
     ) -> Float[Array, "*b t r n"]:
-        """The levels that the cells really have; `full` is that of an open cell."""
+        """The levels that the cells really have; `full` is that of an open cell, `rest` that of a dead one."""
         blocks, rows, width = levels.shape[-3:]
         _, gain_key, fate_key = _keys(seed, references)
         own = self.gain_spread * _root(1.0 - self.column_share)
@@ -67,7 +74,7 @@ class CellErrors(eqx.Module):
         fate = jax.random.uniform(fate_key, (cores, rows, columns), jnp.float32)
         core, column = landing_places(cores, columns, blocks, width)
         gain, fate = (values[core, :, column].swapaxes(-1, -2) for values in (gain, fate))  # (t, r, n)
-        held = jnp.where(fate < self.dead_share, 0.0, levels * gain)
+        held = jnp.where(fate < self.dead_share, rest * gain, levels * gain)
         return jnp.where(fate > 1.0 - self.stuck_share, full * gain, held)
 
 

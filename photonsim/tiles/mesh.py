@@ -45,8 +45,15 @@ from photonsim.tiles.base import AbstractTile, Converters, Devices, Disturbance,
 from photonsim.tiles.die import Die
 from photonsim.tiles.engine import multiply
 from photonsim.tiles.fast_mesh import mesh_matrix_fast
+from photonsim.tiles.held_weights import written_events
 from photonsim.tiles.partial_sums import SMALLEST_SCALE, Programmed, Readout, split_blocks
-from photonsim.tiles.readout import intensity_disturbance, is_on, reading_disturbances, set_readout, shared_disturbances
+from photonsim.tiles.readout import (
+    intensity_disturbance,
+    reading_disturbances,
+    readout_of,
+    set_readout,
+    shared_disturbances,
+)
 from photonsim.units import ratio_from_db
 
 
@@ -152,17 +159,7 @@ class Mesh(AbstractTile):
     @property
     def readout(self) -> Readout:
         """What of the reading is fixed when a product is compiled; the oscillator's shot noise is one of the noises."""
-        receiver = self.receiver
-        noise = (self.adc.noise_rms, receiver.tia_noise_a_per_sqrt_hz, receiver.dark_current_a)
-        return Readout(
-            input_bits=self.input_dac.bits,
-            adc_bits=self.adc.bits,
-            columns=self.columns,
-            noise=receiver.shot_noise or any(is_on(value) for value in noise),
-            shot_noise=False,
-            common_mode=is_on(self.die.common_mode_rms),
-            intensity_noise=not self.laser.is_noiseless,
-        )
+        return readout_of(self, self.input_dac.bits, shot_noise=False, constant_noise=self.receiver.shot_noise)
 
     @property
     def macs_per_cycle(self) -> int:
@@ -230,23 +227,9 @@ class Mesh(AbstractTile):
 
     def events(self, batch: int, m: int, k: int, n: int) -> EventCounts:
         """Counts of `batch` products (m, k) × (k, n): every mesh is set once, all its phases, for all m rows."""
-        down, across = -(-k // self.rows), -(-n // self.columns)
-        phases = down * across * self.phase_shifters
+        phases = -(-k // self.rows) * -(-n // self.columns) * self.phase_shifters
         input_bits, phase_bits = (bits or PARTIAL_SUM_BITS for bits in (self.input_dac.bits, self.phase_shifter.bits))
-        return EventCounts(
-            macs=float(batch * m * k * n),
-            tile_cycles=float(batch * m * down * across),
-            input_conversions=float(batch * m * k * across),
-            weight_writes=float(batch * phases),
-            tile_writes=float(batch * down * across),
-            output_conversions=float(batch * m * n * down),
-            accumulations=float(batch * m * n * down),
-            scale_operations=float(batch * m * k),
-            sram_read_bits=float(
-                batch * (m * k * across * input_bits + phases * phase_bits + m * n * (down - 1) * PARTIAL_SUM_BITS)
-            ),
-            sram_write_bits=float(batch * (m * k * input_bits + m * n * down * PARTIAL_SUM_BITS)),
-        )
+        return written_events((batch, m, k, n), (self.rows, self.columns), input_bits, phases, phases * phase_bits)
 
 
 @functools.partial(jax.jit, static_argnames="cores")

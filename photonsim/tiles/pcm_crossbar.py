@@ -10,7 +10,8 @@ d from its contrast. The dark light cancels in the difference and stays in the s
 
 What the cells make of a matrix is `devices/pcm.py`: programming error, drift over the time since writing, and 1/f read
 noise, as IBM fitted them. The 1/f noise of hours hardly moves within the microseconds of a product, so it is drawn once
-for a written matrix, as in IBM's aihwkit, and not for each reading. Each writing is a draw of its own, from the die's
+for a written matrix, as in IBM's aihwkit; readings that are far apart see it anew (`read_noise = "each-reading"`). Each
+writing is a draw of its own, from the die's
 seed and the matrix itself: the same matrix on the same die gives the same cells.
 
 Drift takes all weights down together before it spreads them; so the digital side can multiply most of it back. A tile's
@@ -23,18 +24,21 @@ import jax
 from jax import numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from photonsim.converters import Adc, Dac, full_scale_code, straight_through
-from photonsim.devices import AbstractModulator, Laser, PcmCell, Receiver, WeightCell
+from photonsim.converters import Adc, Bend, Dac, full_scale_code, straight_through
+from photonsim.devices import AbstractModulator, AbstractPassive, Laser, PcmCell, Receiver, WeightCell
 from photonsim.errors import check_choice, check_count, check_number
 from photonsim.tiles.base import Disturbance
+from photonsim.tiles.cell_errors import CellErrors
 from photonsim.tiles.die import Die
 from photonsim.tiles.encodings import AbstractEncoding, Differential
-from photonsim.tiles.incoherent import AbstractIncoherentTile, Known, WrittenCells
+from photonsim.tiles.incoherent import AbstractIncoherentTile
 from photonsim.tiles.partial_sums import split_blocks
 from photonsim.tiles.readout import is_on
+from photonsim.tiles.written_cells import Known, WrittenCells
 from photonsim.units import ratio_from_db
 
 WEIGHT_ENCODINGS = ("pair", "reference")
+READ_NOISE = ("each-writing", "each-reading")
 CELL_KEY = 12  # of the die's seed: what its cells make of what is written
 
 
@@ -48,6 +52,7 @@ class PcmCrossbar(AbstractIncoherentTile):
     - `cell_contrast_db`: brightest over darkest, dB.
     - `wavelengths_per_row`: input vectors that pass the cells at once.
     - `time_since_writing_s`: age of the weights when they are used.
+    - `read_noise`: when the cells' 1/f noise is drawn, once with `"each-writing"` or with `"each-reading"`.
     - `drift_compensated`: whether the digital side multiplies the mean drift of each tile back.
 
     Left out: memory of the former state, crosstalk of heat between cells, drift of the contrast's dark end.
@@ -68,16 +73,24 @@ class PcmCrossbar(AbstractIncoherentTile):
     wavelengths_per_row: int = eqx.field(static=True, default=1)
     weight_encoding: str = eqx.field(static=True, default="pair")
     time_since_writing_s: float = 20.0
+    read_noise: str = eqx.field(static=True, default="each-writing")
     drift_compensated: bool = eqx.field(static=True, default=False)
     die: Die = Die()
     encoding: AbstractEncoding = Differential()
+    predistortion: str = eqx.field(static=True, default="exact")
+    input_dnl_rms: float = 0.0
+    input_bend: Bend = Bend()
+    cell_errors: CellErrors = CellErrors()
+    stages: dict[str, AbstractPassive] = eqx.field(default_factory=dict)
 
     def __check_init__(self):
         self.check_fields()
+        self.check_detects_intensities()
         check_count("tile.wavelengths_per_row", self.wavelengths_per_row)
         check_number("tile.cell_contrast_db", self.cell_contrast_db, above=0.0)
         check_number("tile.time_since_writing_s", self.time_since_writing_s, above=0.0)
         check_choice("tile.weight_encoding", self.weight_encoding, WEIGHT_ENCODINGS)
+        check_choice("tile.read_noise", self.read_noise, READ_NOISE)
 
     @property
     def vectors_at_once(self) -> int:
@@ -110,6 +123,11 @@ class PcmCrossbar(AbstractIncoherentTile):
         pcm = self.pcm
         return not any(is_on(scale) for scale in (pcm.programming_scale, pcm.drift_scale, pcm.read_scale))
 
+    @property
+    def noisy_cells(self) -> bool:
+        """See `AbstractIncoherentTile.noisy_cells`."""
+        return self.read_noise == "each-reading" and is_on(self.pcm.read_scale)
+
     def lifetime_s(self, vectors: int):
         """Seconds until the cells are worn, where a tile is written anew for every `vectors` input vectors."""
         check_count("vectors", vectors)
@@ -123,7 +141,9 @@ class PcmCrossbar(AbstractIncoherentTile):
         return (
             Disturbance("cell programming", f"scale {pcm.programming_scale:g}", {"pcm.programming_scale": 0.0}),
             Disturbance("cell drift", f"scale {pcm.drift_scale:g}, {age}, {drift}", {"pcm.drift_scale": 0.0}),
-            Disturbance("cell read noise", f"scale {pcm.read_scale:g}, {age}", {"pcm.read_scale": 0.0}),
+            Disturbance(
+                "cell read noise", f"scale {pcm.read_scale:g}, {age}, {self.read_noise}", {"pcm.read_scale": 0.0}
+            ),
         )
 
     def write_cells(self, codes: Float[Array, "*b t r n"], known: Known) -> WrittenCells:
@@ -136,10 +156,15 @@ class PcmCrossbar(AbstractIncoherentTile):
         writing, ageing, reading = jax.random.split(self._key_of(codes), 3)
         written = self.pcm.program(wanted, writing)
         drifted = self.pcm.drift(written, self.time_since_writing_s, ageing)
-        now = self.pcm.read(written, drifted, self.time_since_writing_s, reading)
+        now, variance = drifted, None
+        if self.read_noise == "each-writing":
+            now = self.pcm.read(written, drifted, self.time_since_writing_s, reading)
+        elif known.noisy:
+            spread = self.pcm.read_spread(written, drifted, self.time_since_writing_s)
+            variance = largest**2 * (1 if self.paired else 4) * jnp.sum(spread**2, axis=0)
         made = straight_through(codes, self._signal(now) * largest)
         correction = self._drift_correction(written, now) if self.drift_compensated else 1.0
-        return WrittenCells(made, self._light(now) * largest, correction)
+        return WrittenCells(made, self._light(now) * largest, correction, variance)
 
     def _key_of(self, codes: Float[Array, "*b"]) -> PRNGKeyArray:
         """The key of a writing: the die's seed, and a checksum of what is written."""

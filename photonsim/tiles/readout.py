@@ -1,5 +1,7 @@
 """Behind the detectors: how a column's amplifier, converter and die turn a sum of light into codes, and codes back."""
 
+from typing import Protocol
+
 from jax import numpy as jnp
 from jaxtyping import Array, Float
 
@@ -10,7 +12,7 @@ from photonsim.devices.receiver import Receiver
 from photonsim.errors import PhotonsimError
 from photonsim.tiles.base import Disturbance
 from photonsim.tiles.die import Die, DieColumns
-from photonsim.tiles.partial_sums import Programmed, Shared
+from photonsim.tiles.partial_sums import Programmed, Readout, Shared
 
 
 def is_on(value) -> bool:
@@ -34,6 +36,42 @@ def in_products(variance_a2, current_a) -> Float[Array, "..."]:
     square = jnp.asarray(current_a) ** 2
     lit = square > 0
     return jnp.where(lit, variance_a2 / jnp.where(lit, square, 1.0), 0.0)
+
+
+class Reads(Protocol):
+    """What a tile of any kind reads with."""
+
+    @property
+    def columns(self) -> int: ...
+    @property
+    def laser(self) -> Laser: ...
+    @property
+    def receiver(self) -> Receiver: ...
+    @property
+    def adc(self) -> Adc: ...
+    @property
+    def die(self) -> Die: ...
+
+
+def readout_of(
+    tile: Reads, input_bits: int | None, *, shot_noise: bool, constant_noise: bool = False, square_noise: bool = False
+) -> Readout:
+    """What of a tile's reading is fixed when a product is compiled.
+
+    `shot_noise` goes by the light of the products, `square_noise` by the inputs' squares; `constant_noise`: whether
+    there is any that goes by neither, beside that of receivers and converters.
+    """
+    noise = (tile.adc.noise_rms, tile.receiver.tia_noise_a_per_sqrt_hz, tile.receiver.dark_current_a)
+    return Readout(
+        input_bits=input_bits,
+        adc_bits=tile.adc.bits,
+        columns=tile.columns,
+        noise=constant_noise or any(is_on(value) for value in noise),
+        shot_noise=shot_noise,
+        common_mode=is_on(tile.die.common_mode_rms),
+        intensity_noise=not tile.laser.is_noiseless,
+        square_noise=square_noise,
+    )
 
 
 def set_readout(

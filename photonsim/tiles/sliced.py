@@ -30,7 +30,6 @@ from photonsim.converters.slices import digit_count, split_digits
 from photonsim.errors import PhotonsimError, check_bits
 from photonsim.events import PARTIAL_SUM_BITS, EventCounts
 from photonsim.tiles.base import AbstractTile, Converters, Devices, Disturbance, Reload
-from photonsim.tiles.crossbar import Crossbar
 from photonsim.tiles.encodings import Differential
 from photonsim.tiles.incoherent import AbstractIncoherentTile
 from photonsim.tiles.partial_sums import Programmed, block_scales, encode, split_blocks
@@ -61,7 +60,12 @@ class Sliced(AbstractTile):
         if not isinstance(inner.encoding, Differential) or inner.readout.input_bits != inner.input_dac.bits:
             raise PhotonsimError(
                 "tile.inner must read signed inputs at once and as they are coded: take encoding = "
-                '"differential", predistortion = "exact" and input_dnl_rms = 0.'
+                '"differential", predistortion = "exact", input_dnl_rms = 0 and no input_bend.'
+            )
+        if inner.noisy_cells:
+            raise PhotonsimError(
+                'tile.inner.read_noise = "each-reading" would count the row that holds the scale of a block as a cell: '
+                'take "each-writing".'
             )
         for name, bits in zip(("input_dac", "cell"), (inner.input_dac.bits, inner.cell.bits), strict=True):
             if bits is None or bits < 2:
@@ -190,9 +194,9 @@ class Sliced(AbstractTile):
         )
 
 
-def _block_tile(inner: AbstractTile) -> Crossbar | AbstractIncoherentTile:
+def _block_tile(inner: AbstractTile) -> AbstractIncoherentTile:
     """A tile of blocks of integers under scales that can be chosen."""
-    if not isinstance(inner, Crossbar | AbstractIncoherentTile):
+    if not isinstance(inner, AbstractIncoherentTile):
         raise PhotonsimError(
             f"tile.inner is a {type(inner).__name__}, whose weights are not codes under a scale: "
             'take kind = "crossbar", "weight-bank" or "pcm-crossbar".'

@@ -24,15 +24,17 @@ import jax
 from jax import numpy as jnp
 from jaxtyping import Array, Float
 
-from photonsim.converters import Adc, Dac, full_scale_code, straight_through
-from photonsim.devices import AbstractModulator, Laser, Microring, Receiver, WeightCell
+from photonsim.converters import Adc, Bend, Dac, full_scale_code, straight_through
+from photonsim.devices import AbstractModulator, AbstractPassive, Laser, Microring, Receiver, WeightCell
 from photonsim.devices.microring import bank_drop, channel_capacity, detunings_against_crosstalk_m
 from photonsim.errors import PhotonsimError, check_number
 from photonsim.tiles.base import Disturbance
+from photonsim.tiles.cell_errors import CellErrors
 from photonsim.tiles.die import Die, landing_places
 from photonsim.tiles.encodings import AbstractEncoding, Differential
-from photonsim.tiles.incoherent import AbstractIncoherentTile, Known, WrittenCells
+from photonsim.tiles.incoherent import AbstractIncoherentTile
 from photonsim.tiles.readout import is_on
+from photonsim.tiles.written_cells import Known, WrittenCells
 
 RING_KEY = 11  # of the die's seed: the lock errors of its rings
 CLOSEST = 1e-6  # that a share comes to 0 and 1: a code may exceed its scale's bfloat16 by 0.4 %
@@ -49,6 +51,7 @@ class WeightBank(AbstractIncoherentTile):
       knows, and detunes them to make up for it, as far as they can.
     - `resonance_offset_m`: mean distance from where rings are made to their channels, which the heaters make up for.
     - `temperature_offset_k`: of the rings since they were set, K; `locking_gain`: by which locks reduce its effect.
+    - `cell_errors`: of rings; a dead one is out of resonance and lets all through, an open one drops all it can.
     - `locking_sigma_m`: standard deviation of the error that a ring's lock leaves, fixed by the die's seed.
 
     Left out: rings of unequal width, self-heating, the heat of neighbours, reflections, dispersion of the broadcast.
@@ -74,9 +77,15 @@ class WeightBank(AbstractIncoherentTile):
     locking_sigma_m: float = 0.0
     die: Die = Die()
     encoding: AbstractEncoding = Differential()
+    predistortion: str = eqx.field(static=True, default="exact")
+    input_dnl_rms: float = 0.0
+    input_bend: Bend = Bend()
+    cell_errors: CellErrors = CellErrors()
+    stages: dict[str, AbstractPassive] = eqx.field(default_factory=dict)
 
     def __check_init__(self):
         self.check_fields()
+        self.check_detects_intensities()
         check_number("tile.channel_spacing_m", self.channel_spacing_m, above=0.0)
         check_number("tile.temperature_offset_k", self.temperature_offset_k)
         check_number("tile.locking_gain", self.locking_gain, at_least=1.0)
@@ -134,6 +143,10 @@ class WeightBank(AbstractIncoherentTile):
     def exact_cells(self) -> bool:
         """See `AbstractIncoherentTile.exact_cells`."""
         return not (self.crosstalk or is_on(self.temperature_offset_k) or is_on(self.locking_sigma_m))
+
+    def dead_signal(self, light: Float[Array, "*b t r n"]) -> Float[Array, "*b t r n"]:
+        """See `AbstractIncoherentTile.dead_signal`: all of it on the minus diode."""
+        return -light
 
     def cell_disturbances(self) -> tuple[Disturbance, ...]:
         """See `AbstractIncoherentTile.cell_disturbances`; crosstalk that is made up for is none."""
