@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from photonsim.cli.cost import Batch, ChipName, Model, Output, Prompt, WeightBits, find_architecture
-from photonsim.cli.options import DEFAULT_CHIP, Setting, chosen_chip, plain_console
+from photonsim.cli.options import DEFAULT_CHIP, Setting, check_figure, chosen_chip, plain_console
 from photonsim.cost import baselines
 from photonsim.cost.baselines import Board
 from photonsim.cost.money import (
@@ -24,17 +24,8 @@ from photonsim.cost.workload import Storage
 from photonsim.errors import PhotonsimError, check_choice, check_count
 from photonsim.report import check_writable, write_json
 from photonsim.report.files import write_csv
-from photonsim.report.money import (
-    Bought,
-    Thought,
-    money_record,
-    money_rows,
-    money_tables,
-    prices_table,
-    thought_record,
-    thought_rows,
-    thought_tables,
-)
+from photonsim.report.money import Bought, money_record, money_rows, money_tables, prices_table
+from photonsim.report.reasoning import Thought, save_thought_figure, thought_record, thought_rows, thought_tables
 
 AGAINST = ("h100-int8", "b200-fp8")
 THINKING = (0, 1_000, 3_000, 10_000, 30_000, 100_000)
@@ -104,10 +95,12 @@ def reason(
     against: Against = None,
     json: Json = None,
     csv: Csv = None,
+    plot: Annotated[Path | None, typer.Option(help="Write the figure here (.png, .pdf, .svg).")] = None,
 ) -> None:
     """Joules, seconds and dollars of an answer against the tokens that a model thinks before it."""
-    for path in filter(None, (json, csv)):
+    for path in filter(None, (json, csv, plot)):
         check_writable(path)
+    check_figure(plot)
     known, shape, hardware = chosen_prices(price), find_architecture(model), chosen_chip(chip, settings)
     question, storage = Question(prompt, answer, batch), Storage(weight_bits=weight_bits)
     amounts = sorted(set(thinking or THINKING))
@@ -117,6 +110,9 @@ def reason(
     thought = Thought(shape, hardware, question, found)
     plain_console().print(thought_tables(thought))
     _write(thought_record(thought), json, thought_rows(thought), csv)
+    if plot is not None:
+        save_thought_figure(thought, plot)
+        plain_console().print(f"wrote {plot}")
 
 
 def chosen_prices(assignments: Sequence[str] | None) -> Prices:

@@ -24,6 +24,7 @@ gradients would be right, where the optimiser's state is kept, and what chips se
 """
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -39,7 +40,7 @@ from photonsim.cost.mapping import lay_out
 from photonsim.cost.prices import PHOTONIC, Accelerator, Prices
 from photonsim.cost.serving import Phase, Request, Service, serve, serve_digitally, workloads
 from photonsim.cost.site import site_bill
-from photonsim.cost.workload import ForwardPass, Storage
+from photonsim.cost.workload import ForwardPass, Storage, Workload
 from photonsim.errors import PhotonsimError, check_count, check_number
 
 MILLION = 1e6
@@ -78,23 +79,23 @@ class Offer(NamedTuple):
     @property
     def request_hardware_usd(self):
         """Dollars of one request that go into hardware."""
-        return _request_usd(self.service.request, self.input.hardware_usd, self.output and self.output.hardware_usd)
+        return self._request_usd(lambda rate: rate.hardware_usd)
 
     @property
     def request_energy_usd(self):
         """Dollars of one request that go into electricity."""
-        return _request_usd(self.service.request, self.input.energy_usd, self.output and self.output.energy_usd)
+        return self._request_usd(lambda rate: rate.energy_usd)
 
     @property
     def request_usd(self):
         """Dollars of one request."""
         return self.request_hardware_usd + self.request_energy_usd
 
-
-def _request_usd(request: Request, input_usd, output_usd):
-    """Tokens read, and tokens written after the first, which is the prefill's."""
-    written = (request.output - 1) * output_usd if output_usd is not None else 0.0
-    return (request.prompt * input_usd + written) / MILLION
+    def _request_usd(self, dollars: Callable[[Rate], Any]):
+        """Tokens read, and tokens written after the first, which is the prefill's."""
+        request, read = self.service.request, self.service.prefill.tokens / self.service.request.batch
+        written = (request.output - 1) * dollars(self.output) if self.output else 0.0
+        return (read * dollars(self.input) + written) / MILLION
 
 
 def offer(name: str, title: str, service: Service, accelerators: int, priced: Accelerator, prices: Prices) -> Offer:
@@ -115,11 +116,16 @@ def offer(name: str, title: str, service: Service, accelerators: int, priced: Ac
     return Offer(name, title, accelerators, service, rate(service.prefill), written, *rents)
 
 
+def last_step(model: Architecture, request: Request, storage: Storage | None = None) -> Workload:
+    """The decode step of a request's last token, the middle of an answer twice as long; or the prefill, if alone."""
+    prefill, step = workloads(model, request._replace(output=max(2 * request.output - 2, 1)), storage)
+    return step or prefill
+
+
 def chips_needed(chip: Chip, model: Architecture, request: Request, storage: Storage | None = None) -> int:
     """Chips whose memory holds the weights and the caches of all requests at their full length."""
-    full = request._replace(prompt=request.prompt + request.output, output=1)
-    prefill, step = workloads(model, full, storage)
-    resident = max(each.resident_bits for each in (prefill, step) if each)
+    prefill, last = workloads(model, request, storage)[0], last_step(model, request, storage)
+    resident = max(prefill.resident_bits, last.resident_bits)
     return math.ceil(resident / chip.memory.dram_capacity_bits)
 
 

@@ -10,17 +10,19 @@ its keys and values, and multiplying by them. `growth_share` is the part that wo
 grow.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from photonsim.chip import Chip
 from photonsim.cost.architecture import Architecture
 from photonsim.cost.baselines import Board
-from photonsim.cost.money import Offer, chips_needed, digital_offer, photonic_offer
+from photonsim.cost.money import Offer, chips_needed, digital_offer, last_step, photonic_offer
 from photonsim.cost.prices import Prices
 from photonsim.cost.serving import Request, request_j
 from photonsim.cost.workload import Storage
 from photonsim.errors import PhotonsimError, check_count
+
+KV_CACHE = "KV cache"
 
 
 class Answer(NamedTuple):
@@ -84,7 +86,7 @@ def answers(
     def offer(request: Request) -> Offer:
         return photonic_offer(chip, model, request, prices, storage, count)
 
-    return _answers(offer, requests, question)
+    return _answers(offer, requests, question, model, storage)
 
 
 def digital_answers(
@@ -99,7 +101,11 @@ def digital_answers(
     """The same on boards, for each number of thinking tokens as many as it needs."""
     _check_decodes(model)
     requests = {each: question.request(each) for each in thinking}
-    return _answers(lambda request: digital_offer(board, chip, model, request, prices, storage), requests, question)
+
+    def offer(request: Request) -> Offer:
+        return digital_offer(board, chip, model, request, prices, storage)
+
+    return _answers(offer, requests, question, model, storage)
 
 
 def _check_decodes(model: Architecture) -> None:
@@ -107,16 +113,19 @@ def _check_decodes(model: Architecture) -> None:
         raise PhotonsimError(f"{model.name} answers in one pass: it writes no tokens to think with.")
 
 
-def _answers(offer, requests: dict[int, Request], question: Question) -> tuple[Answer, ...]:
-    short = offer(Request(question.prompt, 1, question.batch)).service  # its step follows the prompt
-    return tuple(_answer(each, request, offer(request), short) for each, request in requests.items())
-
-
-def _answer(thinking: int, request: Request, offer: Offer, short) -> Answer:
-    service = offer.service
-    without = request_j(request, service.prefill.bill.total_j, short.decode.bill.total_j)
-    middle = service.decode.workload if service.decode else service.prefill.workload
-    held = sum(stream.held_bits for stream in middle.traffic if stream.name == "KV cache") / request.batch
-    seen = request.prompt + request.output // 2 + 1
-    growth = 1 - float(without) / float(service.j_per_request)
-    return Answer(thinking, offer, max(growth, 0.0), held * (request.prompt + request.output) / seen)
+def _answers(
+    offer: Callable[[Request], Offer],
+    requests: dict[int, Request],
+    question: Question,
+    model: Architecture,
+    storage: Storage | None,
+) -> tuple[Answer, ...]:
+    start = offer(Request(question.prompt, 1, question.batch)).service.decode  # the step right after the prompt
+    found = []
+    for thinking, request in requests.items():
+        each = offer(request)
+        without = request_j(request, each.service.prefill.bill.total_j, start.bill.total_j if start else 0.0)
+        growth = 1 - float(without) / float(each.service.j_per_request)
+        held = sum(stream.held_bits for stream in last_step(model, request, storage).traffic if stream.name == KV_CACHE)
+        found.append(Answer(thinking, each, max(growth, 0.0), held / request.batch))
+    return tuple(found)

@@ -1,6 +1,5 @@
 """What a model costs in dollars, as tables of 80 columns, as a record for JSON, and as rows for CSV."""
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from rich.console import Group, RenderableType
@@ -12,7 +11,6 @@ from photonsim.cost.architecture import Architecture
 from photonsim.cost.explanation import source_text
 from photonsim.cost.money import Offer, Rate, Training, break_even_price_usd
 from photonsim.cost.prices import PHOTONIC, Prices, listed
-from photonsim.cost.reasoning import Answer, Question
 from photonsim.report.layout import plain_table
 from photonsim.report.quantities import PREFIXES, si, significant
 
@@ -137,7 +135,9 @@ def money_tables(bought: Bought) -> RenderableType:
 
 def _serving_table(bought: Bought) -> Table:
     request = bought.offers[0].service.request
-    caption = f"{request.prompt} tokens in, {request.output} out, {request.batch} requests at once"
+    out = f"{request.output} out, " if bought.offers[0].output else ""
+    tokens = bought.offers[0].service.prefill.tokens // request.batch
+    caption = f"{tokens} tokens in, {out}{request.batch} requests at once"
     table = plain_table("A million tokens", caption, tight=True)
     table.add_column("", justify="right")
     table.add_column("hardware", overflow="fold")
@@ -222,88 +222,3 @@ def prices_table(prices: Prices) -> Table:
     for name, value, source in listed(prices):
         table.add_row(name, f"{value:,.6g}", source_text(source))
     return table
-
-
-# Reasoning
-
-
-class Thought(NamedTuple):
-    """Everything that `photonsim reason` finds out; the first hardware is the photonic chip."""
-
-    model: Architecture
-    chip: Chip
-    question: Question
-    answers: dict[str, tuple[Answer, ...]]
-
-
-def thought_record(thought: Thought) -> dict[str, Any]:
-    """All of it as plain data."""
-    return {
-        "model": {"name": thought.model.name, "assumed": thought.model.assumed},
-        "chip": {"name": thought.chip.name, "status": thought.chip.status},
-        "question": dict(thought.question._asdict()),
-        "hardware": {name: [_answer_record(each) for each in found] for name, found in thought.answers.items()},
-    }
-
-
-def _answer_record(each: Answer) -> dict[str, Any]:
-    return {
-        "thinking": each.thinking,
-        "accelerators": each.offer.accelerators,
-        "j": each.joules,
-        "site_j": float(each.offer.service.site_j_per_request),
-        "s": each.seconds,
-        "usd": each.usd,
-        "growth_share": each.growth_share,
-        "cache_bits": each.cache_bits,
-    }
-
-
-def thought_rows(thought: Thought) -> list[list[str | float]]:
-    """One answer a line for CSV."""
-    rows: list[list[str | float]] = [
-        ["hardware", "thinking", "accelerators", "j", "site_j", "s", "usd", "growth_share", "cache_bits"]
-    ]
-    for name, found in thought.answers.items():
-        rows += [[name, *_answer_record(each).values()] for each in found]
-    return rows
-
-
-def thought_tables(thought: Thought) -> RenderableType:
-    """Joules, seconds and dollars of an answer against thinking tokens, 80 columns wide."""
-    question = thought.question
-    asked = f"{question.prompt} tokens in, {question.answer} answered, batch {question.batch}"
-    heading = Text(f"{thought.model.title or thought.model.name} thinks: {asked}", style="bold")
-    tables = [_answers_table(name, found) for name, found in thought.answers.items()]
-    return Group(*(part for part in (heading, *tables, _thought_notes(thought)) for part in (part, Text())))
-
-
-def _answers_table(name: str, found: Sequence[Answer]) -> Table:
-    counts = sorted({each.offer.accelerators for each in found})
-    table = plain_table(f"{' to '.join(map(str, (counts[0], *counts[1:][-1:])))} × {name}", found[0].offer.title)
-    headers = (
-        "thinking\ntokens",
-        "energy of\nan answer",
-        "× first",
-        "of it grown\ncontext",
-        "cache",
-        "last token\nafter",
-        "dollars",
-    )
-    for header in headers:
-        table.add_column(header, justify="right")
-    for each in found:
-        ratio = significant(each.joules / found[0].joules)
-        grown, cache = f"{100 * each.growth_share:.1f} %", si(each.cache_bits / 8, "B")
-        cells = (si(each.joules, "J"), ratio, grown, cache, duration(each.seconds), usd(each.usd))
-        table.add_row(f"{each.thinking:,}", *cells)
-    return table
-
-
-def _thought_notes(thought: Thought) -> Text:
-    light = next(iter(thought.answers.values()))
-    bound = light[-1].offer.service.decode
-    lines = ["Energy is that of the package; dollars are those of photonsim money, host and cooling included."]
-    if bound is not None:
-        lines.append(f"A thinking token is a decode step: on {thought.chip.name} bound by {bound.latency.bound_by}.")
-    return Text("\n".join(lines))
