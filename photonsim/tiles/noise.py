@@ -149,7 +149,7 @@ def _signed_radius(word: UInt32[Array, "..."]) -> Float32[Array, "..."]:
     bits = _bits(u)
     exponent = (bits - TWO_THIRDS) >> 23
     f = jax.lax.bitcast_convert_type(bits - (exponent << 23), jnp.float32) - jnp.float32(1)
-    scaled_log = _horner(f, [c * 2.0**24 for c in LOG_POLYNOMIAL])
+    scaled_log = horner(f, [c * 2.0**24 for c in LOG_POLYNOMIAL])
     square = f * scaled_log + (exponent * -TWO_LN2_FIXED_POINT).astype(jnp.float32)
     radius = jnp.sqrt(square) * jnp.float32(2.0**-12)
     return jax.lax.bitcast_convert_type(_bits(radius) ^ (word << 31).astype(jnp.int32), jnp.float32)
@@ -159,10 +159,10 @@ def _half_turn(word: UInt32[Array, "..."]) -> tuple[Float32[Array, "..."], Float
     """Cosine and sine of the angle π/2 · int32(word) / 2^31."""
     t = word.astype(jnp.int32).astype(jnp.float32) * jnp.float32(2.0**-31)
     square = t * t
-    return _horner(square, COSINE_POLYNOMIAL), t * _horner(square, SINE_POLYNOMIAL)
+    return horner(square, COSINE_POLYNOMIAL), t * horner(square, SINE_POLYNOMIAL)
 
 
-def _horner(x: Float[Array, "..."], coefficients: tuple[float, ...] | list[float]) -> Float[Array, "..."]:
+def horner(x: Float[Array, "..."], coefficients: tuple[float, ...] | list[float]) -> Float[Array, "..."]:
     """Σ_i coefficients[i] · x^i: one product in each addition."""
     value = jnp.full_like(x, coefficients[-1])
     for coefficient in coefficients[-2::-1]:

@@ -19,13 +19,14 @@ half of them on each quadrature's, σ² = 2 / n.
 """
 
 import functools
+import math
 
 import equinox as eqx
 import jax
 from jax import numpy as jnp
-from jaxtyping import Array, Float, Num, UInt32
+from jaxtyping import Array, Float, UInt32
 
-from photonsim.converters import Adc, Dac, bits_in_words, full_scale_code, quantize, straight_through
+from photonsim.converters import Adc, Dac, bits_in_words, full_scale_code
 from photonsim.converters.formats import shared_exponent_scale
 from photonsim.converters.residues import ResidueNumbers
 from photonsim.devices import Laser, Modulator, Receiver, WeightCell
@@ -33,19 +34,14 @@ from photonsim.errors import PhotonsimError, check_choice, check_count, check_nu
 from photonsim.events import PARTIAL_SUM_BITS, EventCounts
 from photonsim.tiles.base import AbstractTile, Converters, Devices, Disturbance, Reload
 from photonsim.tiles.engine import ENGINES
-from photonsim.tiles.noise import gaussian_deviates, tile_keys
+from photonsim.tiles.ffi import register
+from photonsim.tiles.noise import tile_keys
 from photonsim.tiles.partial_sums import SMALLEST_SCALE, encode, split_blocks
 from photonsim.tiles.readout import is_on
+from photonsim.tiles.remainders import FAST_K, TARGET, Reading, ResidueProgrammed, sums_by_kernel, sums_of_groups
 from photonsim.units import ELEMENTARY_CHARGE_C, ratio_from_db
 
 DRAWS = 3  # of a modulus and reading: both quadratures, and the phase
-
-
-class ResidueProgrammed(eqx.Module):
-    """A matrix in groups of rows: whole-numbered codes (t, r, n), and a power of two for each group of a column."""
-
-    codes: Num[Array, "*b t r n"]
-    scales: Float[Array, "*b t n"]
 
 
 class Residue(AbstractTile):
@@ -212,13 +208,23 @@ class Residue(AbstractTile):
         )
 
     def matmul(self, x, programmed, key_data, engine="auto", row_offset=0):
-        """See `AbstractTile.matmul`; there is no compiled kernel, so `"auto"` is `"jax"`."""
+        """See `AbstractTile.matmul`; unrounded operands, and k above 7, have no compiled kernel."""
         check_choice("engine", engine, ENGINES)
-        if engine == "numba":
-            raise PhotonsimError(
-                'The tile Residue has no Numba kernel, since its readings are angles: use engine="jax" or "auto".'
-            )
-        return _over_batch(self, x, programmed, key_data, row_offset, self.is_noisy)
+        if engine == "numba" and (reason := self._without_kernel):
+            raise PhotonsimError(f'{reason} and has no Numba kernel: use engine="jax" or "auto".')
+        read = self.is_noisy or self.adc.bits is not None  # else exact: a plain product, which XLA does as fast
+        auto = read and not self._without_kernel and register(TARGET)[0]
+        fast = engine == "numba" or (engine == "auto" and auto)
+        return _over_batch(self, x, programmed, key_data, row_offset, self.is_noisy, fast)
+
+    @property
+    def _without_kernel(self) -> str | None:
+        """Why no kernel computes this tile's products, if none does."""
+        if self.input_dac.bits is None or self.cell.bits is None:
+            return "A tile Residue of unrounded operands is a thought experiment"
+        if self.k > FAST_K:
+            return f"A tile Residue with k = {self.k} counts beyond the kernel's 32 bits"
+        return None
 
     # The bill
 
@@ -261,15 +267,15 @@ def _program(w: Float[Array, "*b k n"], rows: int, bits: int | None, largest: in
     return ResidueProgrammed(codes, units[..., 0, :])
 
 
-@functools.partial(jax.jit, static_argnames="noisy")
-def _over_batch(tile: Residue, x, programmed: ResidueProgrammed, key_data, row_offset, noisy: bool):
+@functools.partial(jax.jit, static_argnames=("noisy", "fast"))
+def _over_batch(tile: Residue, x, programmed: ResidueProgrammed, key_data, row_offset, noisy: bool, fast: bool):
     """`residue_matmul` over an optional leading batch axis, compiled as one piece."""
     if x.ndim == 2:
-        return residue_matmul(tile, x, programmed, key_data, row_offset, noisy)
+        return residue_matmul(tile, x, programmed, key_data, row_offset, noisy, fast)
 
     def one(operands):
         x, programmed, key_data = operands
-        return residue_matmul(tile, x, programmed, key_data, row_offset, noisy)
+        return residue_matmul(tile, x, programmed, key_data, row_offset, noisy, fast)
 
     return jax.lax.map(one, (x, programmed, key_data))
 
@@ -280,50 +286,21 @@ def residue_matmul(
     programmed: ResidueProgrammed,
     key_data: UInt32[Array, "2"],
     row_offset,
-    noisy,
+    noisy: bool,
+    fast: bool = False,
 ) -> Float[Array, "m n"]:
-    """`x @ w` one group after another: the sum, plus the error of its remainders, wrapped into ±M/2.
-
-    Differentiable as if every remainder had been read right.
-    """
-    groups, rows, columns = programmed.codes.shape
+    """`x @ w` group after group: the sum that its three remainders mean, within ±M/2. By the kernel if `fast`."""
+    groups, rows, _ = programmed.codes.shape
     codes, units = _codes(split_blocks(x, rows, axis=-1), -1, tile.input_dac.bits, tile.largest_codes[0])
     keys = tile_keys(key_data, groups * tile.channels * DRAWS).reshape(groups, tile.channels, DRAWS, 2)
-
-    def add_group(total, group):
-        draws, q, unit, weights = group
-        exact = jnp.matmul(q, weights.codes.astype(q.dtype), precision=jax.lax.Precision.HIGHEST)
-        read = exact
-        if noisy or tile.adc.bits is not None:
-            off = _error(tile, jax.lax.stop_gradient(exact), draws, row_offset, noisy)
-            span = tile.numbers.range
-            read = straight_through(exact, exact + off - span * jnp.round((exact + off) / span))
-        return total + read * weights.scales * unit, None
-
-    steps = (keys, codes.swapaxes(0, 1), units.swapaxes(0, 1), programmed)
-    return jax.lax.scan(add_group, jnp.zeros((x.shape[0], columns), x.dtype), steps)[0]
+    reading = Reading(tile.numbers, tile.adc.bits, noisy, noisy and is_on(tile.phase_sigma_rad))
+    offset = jnp.asarray(row_offset, jnp.uint32)
+    run = sums_by_kernel if fast and jax.default_backend() == "cpu" else sums_of_groups
+    return run(reading, codes, units[..., 0], programmed, keys, phase_spreads(tile), offset)
 
 
-def _error(tile: Residue, exact: Float[Array, "m n"], draws: UInt32[Array, "c d 2"], row_offset, noisy: bool):
-    """The number within ±M/2 whose remainders are the steps by which each channel was misread."""
-    moduli = jnp.asarray(tile.numbers.moduli, jnp.int32)[:, None, None]
-    steps = moduli.astype(exact.dtype)
-    turns = 2 * jnp.pi / steps
-    angles = jnp.mod(exact, steps) * turns  # (c, m, n)
-    misread = _angle_errors(tile, angles, draws, row_offset, noisy) / turns
-    return tile.numbers.decode(jnp.mod(jnp.round(misread).astype(jnp.int32), moduli)).astype(exact.dtype)
-
-
-def _angle_errors(tile: Residue, angles: Float[Array, "c m n"], draws, row_offset, noisy: bool):
-    """What is read of each angle, less the angle, rad."""
-    turned, quadratures = angles, jnp.zeros((), angles.dtype)
-    if noisy:
-        rows, columns = angles.shape[1:]
-        draw = jax.vmap(jax.vmap(lambda words: gaussian_deviates(words, rows, columns, row_offset)))
-        deviates = jnp.swapaxes(draw(draws), 0, 1)  # (d, c, m, n)
-        turned = angles + tile.phase_sigma_rad * tile.rows**0.5 * deviates[2]
-        quadratures = jnp.sqrt(tile.quadrature_variance) * deviates[:2]
-    full = full_scale_code(tile.adc.bits)
-    wanted = jnp.stack([jnp.cos(turned), jnp.sin(turned)]) + quadratures
-    cosine, sine = quantize(wanted * full, tile.adc.bits)
-    return jnp.arctan2(sine, cosine) - angles
+def phase_spreads(tile: Residue) -> Float[Array, "4"]:
+    """Standard deviations of a quadrature over its amplitude, and of the sum's phase in steps of each modulus."""
+    turns = jnp.asarray(tile.phase_sigma_rad * tile.rows**0.5 / (2 * math.pi), jnp.float32)
+    quadrature = jnp.sqrt(jnp.asarray(tile.quadrature_variance, jnp.float32))
+    return jnp.stack([quadrature, *[turns * modulus for modulus in tile.numbers.moduli]])

@@ -12,14 +12,16 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from jax import numpy as jnp
-from photonsim_kernels import crossbar, mesh_product
+from photonsim_kernels import crossbar, mesh_product, residue_product
 from photonsim_kernels import noise as kernel_noise
 
+from photonsim.converters.residues import ResidueNumbers
 from photonsim.devices.directional_coupler import phasor
 from photonsim.devices.mach_zehnder_interferometer import cell_matrix
 from photonsim.devices.mesh import propagate
 from photonsim.tiles import noise
 from photonsim.tiles.partial_sums import Programmed, Readout, Shared, analog_matmul
+from photonsim.tiles.remainders import Reading, ResidueProgrammed, sums_of_groups
 
 # Detector noise, shot noise, a disturbance that the columns of a tile share, one of the light that they share, and the
 # noise of each weight at each reading (or, the same to the kernel, the shot noise of two live operands).
@@ -116,6 +118,37 @@ def _tile_keys(key: np.ndarray, blocks: int) -> np.ndarray:
     return np.array([kernel_noise.tile_key(*key, np.uint32(t)) for t in range(blocks)])
 
 
+def draw_residues(m: int, k: int, n: int, group: int, reading: Reading) -> tuple[np.ndarray, ...]:
+    """A random product of 5-bit codes in groups, and noise that misreads some remainders: operands of its kernel."""
+    random = np.random.default_rng(0)
+    groups = -(-k // group)
+    codes, weights = [random.integers(-15, 16, shape) for shape in ((m, groups, group), (groups, group, n))]
+    units, scales = [2.0 ** random.integers(-4, 5, shape) / 15 for shape in ((m, groups), (groups, n))]
+    keys = random.integers(0, 2**32, (groups, 3, 3, 2), dtype=np.uint32)
+    spreads = 0.06 * np.array([1, *reading.numbers.moduli])
+    spreads[1:] *= reading.phase_noise
+    settings = (reading.numbers.k, reading.adc_bits or 0, reading.noisy, reading.phase_noise, 7)
+    arrays = [values.astype(np.float32) for values in (codes, units, weights, scales)]
+    return (*arrays, keys, spreads.astype(np.float32), np.array(settings, np.int32))
+
+
+_compiled_sums = jax.jit(sums_of_groups, static_argnums=0)
+
+
+def define_residues(*operands: np.ndarray) -> jax.Array:
+    """`sums_of_groups`, compiled, of the operands of `residue_product.residue_matmul`."""
+    codes, units, weights, scales, keys, spreads, settings = [jnp.asarray(values) for values in operands]
+    k, bits, noisy, phase_noise, row_offset = settings.tolist()
+    reading = Reading(ResidueNumbers(k), bits or None, bool(noisy), bool(phase_noise))
+    return _compiled_sums(reading, codes, units, ResidueProgrammed(weights, scales), keys, spreads, row_offset)
+
+
+READINGS = {
+    "quiet": Reading(ResidueNumbers(5), None, False, False),
+    "converters": Reading(ResidueNumbers(5), 5, False, False),
+    "noise": Reading(ResidueNumbers(5), 5, True, False),
+    "phase errors": Reading(ResidueNumbers(5), None, True, True),
+}
 KEY = np.array([3, 2**31 + 5], np.uint32)
 TWINS = {
     "tile_key": Twin(_tile_keys, noise.tile_keys, lambda: (KEY, 9), 0, "integers"),
@@ -143,6 +176,16 @@ TWINS = {
         2 * (32 + 3 + 4),
         "two float32 sums of R = 32 terms and T = 3 tiles, in an order that XLA chooses",
     ),
+    **{
+        f"residue_matmul, {name}": Twin(
+            residue_product.residue_matmul,
+            define_residues,
+            functools.partial(draw_residues, 9, 70, 83, 16, reading),
+            0,
+            "integer sums below 2^24, and one product in each addition after them",
+        )
+        for name, reading in READINGS.items()
+    },
     "mesh_product.propagate": Twin(
         _mesh_for_numpy,
         propagate,

@@ -146,7 +146,36 @@ def test_a_tile_that_cannot_be_is_refused(wrong, message):
         dataclasses.replace(MIRAGE, **wrong)
 
 
-def test_a_product_has_no_compiled_kernel():
+def test_the_compiled_kernel_finds_the_same_bits_and_has_the_definition_s_gradient():
+    """For a batch of products, each with its own key."""
+    tile = dataclasses.replace(MIRAGE, adc=Adc(4, 0.0, noise_rms=0.05), phase_sigma_rad=0.02)
+    x, w = operands(7, 40, 70)
+    both, weights = jnp.stack([x, 2 - x]), tile.compact(tile.program(jnp.stack([w, w[::-1]])))
+    keys = jnp.stack([KEY_DATA, KEY_DATA + 1])
+
+    def total(x, engine):
+        product = tile.matmul(x, weights, keys, engine, 3)
+        return product.sum(), product
+
+    (ours, fast), (theirs, defined) = (jax.grad(total, has_aux=True)(both, engine) for engine in ("numba", "jax"))
+    np.testing.assert_array_equal(fast, defined)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+def test_the_kernel_maps_over_keys():
+    tile = dataclasses.replace(MIRAGE, adc=Adc(5, 0.0, noise_rms=0.05))
     x, w = operands()
-    with pytest.raises(PhotonsimError, match="no Numba kernel"):
-        MIRAGE.matmul(x, MIRAGE.program(w), KEY_DATA, "numba")
+    weights, keys = tile.program(w), jnp.stack([KEY_DATA, KEY_DATA + 1])
+    mapped = jax.vmap(lambda key: tile.matmul(x, weights, key, "numba"))(keys)
+    np.testing.assert_array_equal(mapped, jnp.stack([tile.matmul(x, weights, key, "numba") for key in keys]))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"input_dac": Dac(None, 0.0)}, "unrounded operands"), ({"k": 8}, "k = 8 counts beyond the kernel's 32 bits")],
+)
+def test_what_the_kernel_cannot_count_it_refuses(changes, message):
+    x, w = operands()
+    tile = dataclasses.replace(MIRAGE, **changes)
+    with pytest.raises(PhotonsimError, match=message):
+        tile.matmul(x, tile.program(w), KEY_DATA, "numba")
