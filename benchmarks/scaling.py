@@ -171,7 +171,7 @@ def _verdict(found: Study, others: tuple[Study, ...]) -> Iterable[str]:
         a claim about a size is one about a shape. With GPT-3's proportions a quadrillion parameters are {last.width:,}
         wide and we find {times(reached["1e15"][AS_DESCRIBED])}×, or {times(reached["1e15"][FREE_WRITES])}× with free
         writes; 8,000× takes a width of {times(width_for(found.points, CLAIMS[-1][1]))}. The best of the chips below,
-        `{name}`, comes to {times(best.advantage(best.total_j))}×. What width the paper gave its model was not at hand."""
+        `{name}`, comes to {times(best.advantage(best.total_j))}×. What width the paper had was not at hand."""
     yield f"""**On this chip light is never the limit**: alone it would be {times(last.advantage(last.parts[LIGHT]))}×
         below at that size. Converters, digital work and on-chip memory fall with width too, from far above it."""
     yield f"""**Memory is**: weights that are fetched for each pass of {TOKENS:,} tokens cap the advantage at

@@ -29,11 +29,11 @@ from photonsim.report.reasoning import Thought, save_thought_figure, thought_rec
 
 AGAINST = ("h100-int8", "b200-fp8")
 THINKING = (0, 1_000, 3_000, 10_000, 30_000, 100_000)
-Chips = Annotated[int | None, typer.Option(help="Photonic chips. [default: as many as hold it]")]
+Chips = Annotated[int | None, typer.Option(help="Photonic chips. Without it, as many as hold the model.")]
 Price = Annotated[
     list[str] | None, typer.Option("--price", metavar="NAME=DOLLARS", help="Change a price; --prices lists them.")
 ]
-Against = Annotated[list[str] | None, typer.Option(help=f"Boards to compare. [default: {' '.join(AGAINST)}]")]
+Against = Annotated[list[str] | None, typer.Option(help=f"Boards to compare. Without it, {' '.join(AGAINST)}.")]
 Json = Annotated[Path | None, typer.Option(help="Write everything here.")]
 Csv = Annotated[Path | None, typer.Option(help="Write the numbers here, one a line.")]
 
@@ -50,7 +50,7 @@ def money(
     price: Price = None,
     against: Against = None,
     train: Annotated[
-        float | None, typer.Option(help="Tokens to train on. [default: 20 for each parameter of a token]")
+        float | None, typer.Option(help="Tokens to train on. Without it, 20 for each parameter of a token.")
     ] = None,
     accelerators: Annotated[int, typer.Option(help="Accelerators that train at the same time.")] = 2048,
     prices: Annotated[bool, typer.Option("--prices", help="List all prices with their sources, and stop.")] = False,
@@ -83,7 +83,7 @@ def reason(
     model: Model,
     chip: ChipName = DEFAULT_CHIP,
     thinking: Annotated[
-        list[int] | None, typer.Option(help="Thinking tokens; more than once. [default: 0 to 100,000]")
+        list[int] | None, typer.Option(help="Thinking tokens; more than once. Without it, 0 to 100,000.")
     ] = None,
     prompt: Prompt = 512,
     answer: Annotated[int, typer.Option(help="Tokens of the answer that follows.")] = 256,

@@ -32,7 +32,7 @@ AGAINST = ("b200-fp8", "nvidia-5nm-int4")
 
 def scale(
     chip: Annotated[
-        list[str] | None, typer.Option(help=f"A crossbar's name or .toml file; more than once. [default: {CHIP}]")
+        list[str] | None, typer.Option(help=f"A crossbar's name or .toml file; more than once. Without it, {CHIP}.")
     ] = None,
     smallest: Annotated[str, typer.Option("--from", help="Smallest model: parameters, or a model's name.")] = "gpt2",
     largest: Annotated[str, typer.Option("--to", help="Largest model: parameters, or a model's name.")] = "1e15",
@@ -41,7 +41,7 @@ def scale(
     weight_bits: Annotated[int, typer.Option(help="Bits of a weight in memory.")] = 8,
     settings: Setting = None,
     against: Annotated[
-        list[str] | None, typer.Option(help=f"Digital baselines beside 300 fJ/MAC. [default: {' '.join(AGAINST)}]")
+        list[str] | None, typer.Option(help=f"Digital baselines beside 300 fJ/MAC. Without it, {' '.join(AGAINST)}.")
     ] = None,
     json: Annotated[Path | None, typer.Option(help="Write everything here.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write a line for each chip and model here.")] = None,

@@ -235,14 +235,17 @@ def test_a_training_on_nothing_is_refused(tokens):
 
 
 def test_thinking_costs_every_step_at_its_own_context():
-    """All steps, one by one: the total, and the part that a growing context adds."""
-    (found,) = answers(CHIP, MODEL, Question(prompt=32, answer=4), [60], PRICES)
-    steps = [float(energy(CHIP, forward(MODEL, ForwardPass(1, 1, past=32 + n))).total_j) for n in range(1, 64)]
-    first = float(energy(CHIP, forward(MODEL, ForwardPass(1, 32))).total_j)
-    assert found.joules == pytest.approx(first + sum(steps), rel=0.01)
-    grown = sum(step - steps[0] for step in steps) / (first + sum(steps))
-    assert found.growth_share == pytest.approx(grown, rel=0.1)
-    assert found.cache_bits == 2 * 2 * 256 * 16 * (32 + 64)  # keys and values of two layers, 16 bits a number
+    """All steps, one by one, and the part of them that a growing context adds; exact, since a board pads nothing."""
+    (found,) = digital_answers(H100, CHIP, MODEL, Question(prompt=32, answer=4), [28], PRICES)
+
+    def step_j(past):
+        return H100.energy(CHIP, forward(MODEL, ForwardPass(1, 1, past))).total_j
+
+    first_j = H100.energy(CHIP, forward(MODEL, ForwardPass(1, 32))).total_j
+    total_j = first_j + sum(step_j(32 + n) for n in range(1, 32))
+    assert found.joules == pytest.approx(total_j, rel=1e-9)
+    assert found.growth_share == pytest.approx(1 - (first_j + 31 * step_j(32)) / total_j, rel=1e-6)
+    assert found.cache_bits == 2 * 2 * 256 * 16 * (32 + 32)  # keys and values of two layers, 16 bits a number
 
 
 def test_each_thinking_token_costs_more_than_the_one_before():
