@@ -21,9 +21,9 @@ import numpy as np
 
 from photonsim_kernels.codes import encode_row, full_scale_code
 from photonsim_kernels.compiled import compiled
-from photonsim_kernels.jobs import IDEAL, JOB, RANKS, setting_of
+from photonsim_kernels.jobs import IDEAL, JOB, RANKS, STRIP, setting_of
 from photonsim_kernels.products import BYTE_STEP, ROWS
-from photonsim_kernels.tasks import run_task, task_count
+from photonsim_kernels.tasks import run_strip, task_count
 from photonsim_kernels.threads import forked, run_tasks
 
 WORTH_THREADS = 1 << 18  # multiply-accumulates of a product, some 10 µs: less than it can take to wake a thread
@@ -56,8 +56,9 @@ def run_job(jobs, source):
     address = jobs.ctypes.data
     tasks = job.batches * row_blocks * column_blocks
     alone = job.alone != 0 or rows * job.inner * job.width < WORTH_THREADS
-    run_tasks(encode_row(), address, rows, alone)
-    run_tasks(run_task(), address, tasks, alone)
+    job.strip = min(max(tasks // 4, 1), STRIP) if job.rows < ROWS else 1  # a few strips at least, to share out
+    run_tasks(encode_row(), address, rows, alone or rows == 1)
+    run_tasks(run_strip(), address, (tasks + job.strip - 1) // job.strip, alone)
     # A use, so that they live until all is done.
     return source.size + codes.size + magnitudes.size + totals.size + scales.size + squares.size
 
@@ -77,7 +78,7 @@ def crossbar_matmul(*operands):
     y = _zeros((*batch, rows, width))
     addresses = [_address(operand) for operand in (*operands, y)]
     sizes = (source.shape[1], rows, inner, blocks, tile_rows, width, operands[1].itemsize)
-    jobs = np.array((*addresses, *[0] * 6, *sizes, *[0] * 4, forked()), np.int64).view(JOB)
+    jobs = np.array((*addresses, *[0] * 6, *sizes, *[0] * 5, forked()), np.int64).view(JOB)
     if y.size and blocks:
         run_job(jobs, source)
     return y

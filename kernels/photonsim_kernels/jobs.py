@@ -1,7 +1,7 @@
 """One product and one task of it as records of addresses and sizes, by which the functions know their operands.
 
-So one compilation serves all types, and the two long functions, `encode_row` and `run_task`, are called by symbol: LLVM
-sees each of them once.
+So one compilation serves all types, and the two long functions, `encode_row` and `run_strip`, are called by symbol:
+LLVM sees each of them once.
 """
 
 import numpy as np
@@ -13,6 +13,7 @@ from photonsim_kernels.pointers import pointer
 
 PANELS = GROUPS  # 4, packed at once, so that a cache line of 64 int8 levels is read once
 ROW_BLOCK = 258  # rows of a task
+STRIP = 4  # tasks of a few rows that go through the tiles together: rows of levels lie a memory page apart
 
 IDEAL = 0  # as a number of bits
 RANKS = (2, 3, 2, 2, 2, 2, 2, 2, 1, 1, 1)
@@ -39,7 +40,7 @@ JOB = np.dtype(
     [(name, np.int64) for name in OPERANDS]
     + [(name, np.int64) for name in ("y", "source", "codes", "magnitudes", "magnitude_totals", "scales", "squares")]
     + [(name, np.int64) for name in ("batches", "rows", "inner", "blocks", "tile_rows", "width")]
-    + [(name, np.int64) for name in ("level_bytes", "code_bytes", "code_rows", "byte_rows", "chunk", "alone")]
+    + [(name, np.int64) for name in ("level_bytes", "code_bytes", "code_rows", "byte_rows", "chunk", "strip", "alone")]
 )
 
 # One task: its place in the result, its own working memory, the keys of a block, and what is on. See `_start_task`.

@@ -34,17 +34,19 @@ class _Values:
 
 
 class _Block:
-    """The memory of some rows of 16 numbers, from row `first`, and of the columns' values, six addresses."""
+    """The memory of some rows of 16 numbers a panel, from row `first`, and of the columns' values, six addresses."""
 
-    def __init__(self, builder, first, rows, columns):
+    def __init__(self, builder, first, rows, panels, columns):
         self.builder, self.rows, self.columns = builder, range(first, first + rows), columns
+        self.vectors = range(2 * panels)  # of a row
 
     def numbers(self, address, row_bytes=4 * GROUP):
-        places = [row_bytes * m + 32 * half for m in self.rows for half in range(2)]
+        places = [row_bytes * m + 32 * v for m in self.rows for v in self.vectors]
         return [simd.load(self.builder, address, simd.FLOATS, place) for place in places]
 
     def column(self, which):
-        return [simd.load(self.builder, self.columns[which], simd.FLOATS, 32 * h) for h in range(2)] * len(self.rows)
+        one_row = [simd.load(self.builder, self.columns[which], simd.FLOATS, 32 * v) for v in self.vectors]
+        return one_row * len(self.rows)
 
 
 def _multiply_add(builder, a, b, c):
@@ -80,15 +82,16 @@ def _emit_noise(builder, block, values, magnitudes, squares, stride, shot_noise,
             spread = [simd.square_root(builder, v) for v in variances.get()]
             values.set(_multiply_add(builder, spread, drawn, values.get()))
         with of_the_column:
-            spread = [simd.square_root(builder, v) for v in block.column(NOISE)[:2]] * len(block.rows)
+            one_row = [simd.square_root(builder, v) for v in block.column(NOISE)[: len(block.vectors)]]
+            spread = one_row * len(block.rows)
             values.set(_multiply_add(builder, spread, drawn, values.get()))
 
 
 def _of_rows(builder, block, address, stride):
-    """One number of each row, in every lane of its two vectors."""
+    """One number of each row, in every lane of its vectors."""
     places = [builder.mul(stride, simd.LONG(m)) for m in block.rows]
     numbers = [simd.splat(builder, simd.load(builder, address, simd.FLOAT, place)) for place in places]
-    return [number for number in numbers for _ in range(2)]
+    return [number for number in numbers for _ in block.vectors]
 
 
 def _emit_conversion(builder, values, adc_bits):
@@ -122,8 +125,8 @@ def _emit_reading(builder, block, memory, settings):
         simd.store(builder, total, totals, 64 * block.rows[0] + 32 * index)
 
 
-def _reading(rows):
-    """`read(...)`: add the readings of (rows, 16) sums to the totals; all but the settings are addresses.
+def _reading(rows, panels=1):
+    """`read(...)`: add the readings of (rows, panels, 16) sums to the totals; all but the settings are addresses.
 
     `stride`: bytes from row to row of the rows' scales and squares.
     """
@@ -137,7 +140,7 @@ def _reading(rows):
         def codegen(context, builder, signature, arguments):
             columns, memory, settings = arguments[:6], arguments[6:15], arguments[15:]
             for first in range(0, rows, TOGETHER):
-                block = _Block(builder, first, min(TOGETHER, rows - first), columns)
+                block = _Block(builder, first, min(TOGETHER, rows - first), panels, columns)
                 _emit_reading(builder, block, memory, settings)
             return context.get_dummy_value()
 
@@ -147,4 +150,4 @@ def _reading(rows):
     return read
 
 
-read_rows, read_row = _reading(ROWS), _reading(1)
+read_rows, read_row, read_row_of_panels = _reading(ROWS), _reading(1), _reading(1, GROUPS)

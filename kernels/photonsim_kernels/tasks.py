@@ -1,4 +1,8 @@
-"""One task of a product: 64 columns and up to 258 rows of the result, all its tiles one after another."""
+"""One task of a product: 64 columns and up to 258 rows of the result, all its tiles one after another.
+
+A few rows alone are bound by the levels they read, a line of the first cache from each row of levels. So neighbouring
+tasks go through a tile one after another before the next tile, and its memory pages are looked up once.
+"""
 
 import numpy as np
 from numba import uint32
@@ -10,7 +14,7 @@ from photonsim_kernels.jobs import PANELS, ROW_BLOCK, TASK, job_at, setting_of, 
 from photonsim_kernels.noise import COMMON_MODE, INTENSITY, fill_rows, fill_rows_of_a_group, fill_shared, tile_key
 from photonsim_kernels.pointers import pointer
 from photonsim_kernels.products import PANEL, ROWS
-from photonsim_kernels.reading import read_row, read_rows
+from photonsim_kernels.reading import read_row, read_row_of_panels, read_rows
 from photonsim_kernels.threads import ON_TASK, publish
 
 
@@ -53,12 +57,13 @@ def _part_sizes(job, task):
 
 
 @compiled
-def _take(workspace, sizes, part):
-    """The address of a part of the working memory, at a multiple of 64."""
-    address = (workspace.ctypes.data + 63) // 64 * 64
-    for before in range(part):
-        address += (sizes[before] + 63) // 64 * 64
-    return address
+def _places(address, sizes):
+    """The addresses of the parts, one behind another, each at a multiple of 64; and where the last ends."""
+    places = np.empty(len(sizes) + 1, np.int64)
+    places[0] = (address + 63) // 64 * 64
+    for part in range(len(sizes)):
+        places[part + 1] = places[part] + (sizes[part] + 63) // 64 * 64
+    return places
 
 
 @compiled
@@ -68,24 +73,26 @@ def _clear(address, size):
 
 
 @compiled
-def _start_task(job, tasks, i):
-    """Fill in the record of task `i`; returns its working memory."""
-    task = tasks[0]
-    _find_place(job, task, i)
-    sizes = _part_sizes(job, task)
-    workspace = np.empty(64 * (len(sizes) + 1) + sum(sizes), np.uint8)
-    task.panels, task.magnitude_panels = _take(workspace, sizes, 0), _take(workspace, sizes, 1)
-    task.scratch, task.columns, task.copies = (
-        _take(workspace, sizes, 2), _take(workspace, sizes, 3), _take(workspace, sizes, 4)
-    )  # fmt: skip
-    task.common, task.light, task.totals = (
-        _take(workspace, sizes, 5), _take(workspace, sizes, 6), _take(workspace, sizes, 7)
-    )  # fmt: skip
-    task.sums, task.magnitude_sums = _take(workspace, sizes, 8), _take(workspace, sizes, 9)
-    task.deviates = _take(workspace, sizes, 10)
-    for part in (2, 4, 7):  # scratch, copies, totals
-        _clear(_take(workspace, sizes, part), sizes[part])
+def _start_tasks(job, tasks, first):
+    """Fill in the records of the tasks from number `first`; returns their working memory."""
+    for s in range(tasks.shape[0]):
+        _find_place(job, tasks[s], first + s)
+    sizes = _part_sizes(job, tasks[0])  # no other has more columns
+    room = _places(0, sizes)[-1]
+    workspace = np.empty(64 + room * tasks.shape[0], np.uint8)
+    for s in range(tasks.shape[0]):
+        _lay_out(tasks[s], _places(workspace.ctypes.data + s * room, sizes), sizes)
     return workspace
+
+
+@compiled
+def _lay_out(task, places, sizes):
+    """Give a task the parts of its working memory."""
+    task.panels, task.magnitude_panels, task.scratch, task.columns = places[0], places[1], places[2], places[3]
+    task.copies, task.common, task.light, task.totals = places[4], places[5], places[6], places[7]
+    task.sums, task.magnitude_sums, task.deviates = places[8], places[9], places[10]
+    for part in (2, 4, 7):  # scratch, copies, totals
+        _clear(places[part], sizes[part])
 
 
 @compiled
@@ -149,6 +156,14 @@ def _read(job, task, t, m, together):
         _draw(task, ROWS if together else 1, number)
     if not task.packed:
         stream(job, task, t, codes)
+    if task.rows == 1 and job.width - task.first_column >= PANELS * PANEL:
+        columns = pointer(task.columns, np.int64)
+        read_row_of_panels(
+            columns[0], columns[1], columns[2], columns[3], columns[4], columns[5], task.sums, task.magnitude_sums,
+            task.common, task.light, task.totals, task.deviates, scales, squares, 0, spreads[0], spreads[1],
+            setting.adc_bits, noise, shot_noise, common_mode, intensity_noise, square_noise,
+        )  # fmt: skip
+        return
     for p in range(task.panel_count):
         own = 0 if task.packed else 4 * PANEL * p
         if task.packed:
@@ -185,28 +200,38 @@ def _write_totals(job, task):
                 y[n] = totals[p, m, n]
 
 
-@compiled_callback(ON_TASK)
-def _run_task(job_address, i):
-    """One block of rows and columns of the result, all its tiles one after another."""
-    job, tasks = job_at(job_address), np.empty(1, TASK)
-    task = tasks[0]
-    workspace = _start_task(job, tasks, i)
+@compiled
+def _add_block(job, task, t):
+    """One block of levels: multiplied by all rows of the task, read, and added to the totals."""
     key = pointer(job.key + 8 * source_of(job, 8, task.b), np.uint32)
     row_number = uint32(uint32(setting_of(job, task.b).row_offset) + uint32(task.first_row))
+    task.key0, task.key1 = tile_key(key[0], key[1], t)
+    if task.packed:
+        pack(job, task, t)
+    _find_columns(job, task, t)
+    _share(job, task, row_number)
+    m = 0
+    while m < task.rows:
+        together = m + ROWS <= task.rows
+        _read(job, task, t, m, together)
+        m += ROWS if together else 1
+
+
+@compiled_callback(ON_TASK)
+def _run_strip(job_address, i):
+    """A strip of neighbouring tasks, all their tiles one after another."""
+    job = job_at(job_address)
+    row_blocks, column_blocks = task_count(job)
+    first = i * job.strip
+    tasks = np.empty(min(job.strip, job.batches * row_blocks * column_blocks - first), TASK)
+    workspace = _start_tasks(job, tasks, first)
     for t in range(job.blocks):
-        task.key0, task.key1 = tile_key(key[0], key[1], t)
-        if task.packed:
-            pack(job, task, t)
-        _find_columns(job, task, t)
-        _share(job, task, row_number)
-        m = 0
-        while m < task.rows:
-            together = m + ROWS <= task.rows
-            _read(job, task, t, m, together)
-            m += ROWS if together else 1
-    _write_totals(job, task)
-    # A use, so that they live until all is done: the record `task` does not hold the array that it lies in.
+        for s in range(tasks.shape[0]):
+            _add_block(job, tasks[s], t)
+    for s in range(tasks.shape[0]):
+        _write_totals(job, tasks[s])
+    # A use, so that they live until all is done: a task's record does not hold the array that it lies in.
     workspace[0], tasks[0].rows = 0, 0
 
 
-run_task = publish("photonsim_run_task", _run_task)
+run_strip = publish("photonsim_run_strip", _run_strip)
