@@ -22,8 +22,10 @@ from photonsim.cost.break_even import (
     with_array,
 )
 from photonsim.cost.design_points import design_points
-from photonsim.cost.serving import Request, serve, serve_digitally
-from photonsim.cost.workload import Storage
+from photonsim.cost.energy import laid_energy
+from photonsim.cost.mapping import lay_out
+from photonsim.cost.serving import Request, request_j, serve_digitally, workloads
+from photonsim.cost.workload import Storage, Workload, check_capacity
 from photonsim.errors import PhotonsimError
 
 EFFICIENCIES = (0.01, 1.0)
@@ -82,18 +84,28 @@ def shape_map(
     """Rows and columns of the array, `octaves` either way, against the batch; the laser is held."""
     inner = getattr(chip.tile, "inner", chip.tile)
     sizes = sorted({max(round(inner.rows * 2.0**step), 1) for step in range(-octaves, octaves + 1)})
-    ratio = [[_ratio(chip, model, request, baseline, storage, size, batch) for size in sizes] for batch in batches]
+    chips = [with_array(chip, size) for size in sizes]
+    ratio = [_ratios(chips, model, request._replace(batch=batch), baseline, storage) for batch in batches]
     return _map((ARRAY_SIZE, BATCH), sizes, batches, np.asarray(ratio), (inner.rows, request.batch))
 
 
-def _ratio(chip: Chip, model: Architecture, request: Request, baseline, storage, size: int, batch: int) -> float:
-    """One point; NaN where the model or its batch no longer fits the memory."""
-    other, asked = with_array(chip, size), request._replace(batch=batch)
+def _ratios(chips: list[Chip], model: Architecture, request: Request, baseline, storage) -> list[float]:
+    """A row of chips that differ in nothing but their arrays, which digital hardware knows nothing of.
+
+    NaN where the model or its batch no longer fits the memory.
+    """
+    asked = [workload for workload in workloads(model, request, storage) if workload]
     try:
-        light = serve(other, model, asked, storage).j_per_request
-        return float(light) / float(serve_digitally(baseline, other, model, asked, storage).j_per_request)
+        for workload in asked:
+            check_capacity(chips[0].name, workload, chips[0].memory.dram_capacity_bits)
+        digital_j = float(serve_digitally(baseline, chips[0], model, request, storage).j_per_request)
     except PhotonsimError:
-        return float("nan")
+        return [float("nan")] * len(chips)
+    return [_request_j(chip, asked, request) / digital_j for chip in chips]
+
+
+def _request_j(chip: Chip, asked: list[Workload], request: Request) -> float:
+    return float(request_j(request, *(laid_energy(chip, lay_out(chip, workload)).total_j for workload in asked)))
 
 
 def _map(settings: tuple[str, str], x, y, ratio: np.ndarray, now: tuple[float, float]) -> BreakEvenMap:

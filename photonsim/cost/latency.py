@@ -27,7 +27,7 @@ import jax
 from jax import numpy as jnp
 
 from photonsim.chip import Chip
-from photonsim.cost.mapping import DIGITAL_UNIT, Layout, Mapped, Plan, holds_weights, lay_out
+from photonsim.cost.mapping import DIGITAL_UNIT, STREAMED, Layout, Mapped, Plan, holds_weights, lay_out
 from photonsim.cost.workload import MatrixProduct, Workload, macs
 from photonsim.events import EventCounts
 from photonsim.tiles import AbstractTile
@@ -174,7 +174,7 @@ def mapped_step(chip: Chip, product: MatrixProduct, mapped: Mapped, dram_s) -> S
     return Step(
         product.name,
         optics_s=trips * mapped.cycles / chip.clock_hz,
-        converters_s=trips * mapped.cycles * conversion_s(chip.tile, events),
+        converters_s=trips * mapped.cycles * conversion_s(chip.tile, events, mapped.dataflow in STREAMED),
         reload_s=trips * mapped.rounds * reload.seconds,
         reload_hidden=reload.hidden,
         sram_s=trips * (events.sram_read_bits + events.sram_write_bits) / chip.memory.sram_bandwidth_bits_per_s,
@@ -184,14 +184,14 @@ def mapped_step(chip: Chip, product: MatrixProduct, mapped: Mapped, dram_s) -> S
     )
 
 
-def conversion_s(tile: AbstractTile, events: EventCounts):
+def conversion_s(tile: AbstractTile, events: EventCounts, streamed: bool):
     """Seconds that the slowest kind of converter needs for one symbol: `lanes / rate` times its readings of a lane.
 
-    An output is read in every symbol, or, where a tile adds up several in light or charge, once a stretch of them.
+    An output is read in every symbol; where both operands are `streamed` and added up, once a stretch of symbols.
     """
     inputs, outputs, weights = tile.converters
     readings = 1.0
-    if not holds_weights(tile):
+    if streamed:
         readings = events.tile_writes * getattr(tile, "summed_cores", 1) / events.tile_cycles
     needs_s = [inputs.lanes / inputs.rate_hz, readings * outputs.lanes / outputs.rate_hz]
     return _longest(*needs_s, *([weights.lanes / weights.rate_hz] if weights else []))
@@ -199,7 +199,7 @@ def conversion_s(tile: AbstractTile, events: EventCounts):
 
 def symbol_s(chip: Chip, events: EventCounts):
     """Seconds of one symbol: the period of the clock, or of the converters where they are slower."""
-    return _longest(1 / chip.clock_hz, conversion_s(chip.tile, events))
+    return _longest(1 / chip.clock_hz, conversion_s(chip.tile, events, not holds_weights(chip.tile)))
 
 
 def vector_step(workload: Workload, operations_per_s: float, dram_bandwidth_bits_per_s: float, host_s=0.0) -> Step:

@@ -19,7 +19,7 @@ from photonsim.cost.baselines import Board
 from photonsim.cost.bill import Bill
 from photonsim.cost.break_even_map import BreakEvenMap
 from photonsim.cost.by_product import product_bills
-from photonsim.cost.latency import Step
+from photonsim.cost.latency import CONVERTERS, DRAM, OPTICS, RELOAD, SRAM, Step
 from photonsim.cost.serving import Phase
 from photonsim.report.cost_record import Priced
 from photonsim.report.figure import PALETTE, STYLE, stacks
@@ -27,6 +27,7 @@ from photonsim.report.files import write_whole
 from photonsim.report.quantities import plain_setting, si, significant
 
 GPU = "h100-int8"  # whose roof stands beside the chip's
+BOUND_COLOURS = {OPTICS: PALETTE[2], CONVERTERS: PALETTE[3], RELOAD: PALETTE[4], SRAM: PALETTE[0], DRAM: PALETTE[5]}
 MARKERS = {"prefill": "o", "decode": "^"}
 BAR: Any = {"height": 0.65, "edgecolor": "white", "lw": 0.4}
 KINDS = {HEAT: (PALETTE[7], "heat in the laser"), LOST: (PALETTE[4], "lost on the way"), SHARED: (PALETTE[1], "shared")}
@@ -173,7 +174,7 @@ def _draw_step(axes: Axes, step: Step, bandwidth_bits_per_s: float, marker: str,
     fetched_bytes = float(step.dram_s) * bandwidth_bits_per_s / 8
     if not step.macs or not fetched_bytes:
         return
-    colour = bounds.setdefault(step.bound_by, PALETTE[(0, 2, 3, 5, 8)[len(bounds) % 5]])
+    colour = bounds.setdefault(step.bound_by, BOUND_COLOURS.get(step.bound_by, PALETTE[8]))
     place = (2 * step.macs / fetched_bytes, 2 * step.macs / float(step.seconds))
     axes.plot(*place, marker, color=colour, ms=6, mfc="none", mew=1.3)
 
@@ -218,7 +219,7 @@ def draw_map(axes: Axes, found: BreakEvenMap, against: str, marked: tuple[float,
     x, y = np.log10(found.x), np.log10(found.y)
     reach = max(float(np.abs(ratio).max()), 0.1)
     mesh = axes.pcolormesh(x, y, ratio, cmap="PuOr_r", norm=TwoSlopeNorm(0.0, -reach, reach), shading="nearest")
-    if ratio.min() < 0 < ratio.max():
+    if len(x) > FEW and ratio.min() < 0 < ratio.max():
         axes.contour(x, y, ratio, levels=[0.0], colors="k", linewidths=1.6)
     if len(x) <= FEW:
         _write_ratios(axes, found, x, y, reach)
