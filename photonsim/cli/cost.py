@@ -9,7 +9,6 @@ from photonsim.chip import Chip
 from photonsim.cli.options import DEFAULT_CHIP, Setting, check_figure, chosen_chip, plain_console
 from photonsim.cost import baselines, explain, explain_area, load_architecture
 from photonsim.cost.architecture import Architecture
-from photonsim.cost.baselines import Board
 from photonsim.cost.break_even import break_even
 from photonsim.cost.break_even_map import price_map, shape_map
 from photonsim.cost.cluster import SPLITS, several
@@ -121,9 +120,7 @@ def _priced(shape, single: Chip, service, storage, against: str, objective, shar
     for name, baseline in known.items():
         if not name.endswith("-peak") or name == against:
             answer = serve_digitally(baseline, hardware, shape, request, storage)
-            prefill = baseline.enough(answer.prefill.workload)
-            boards = prefill.boards if isinstance(prefill, Board) else 1
-            digital.append(Digital(name, baseline.title, baseline.status, boards, answer))
+            digital.append(Digital(name, baseline.title, baseline.status, answer.accelerators, answer))
     digital.sort(key=lambda each: float(each.service.j_per_request))
     even = break_even(hardware, shape, request, known[against], storage)
     maps = tuple(draw(hardware, shape, request, known[against], storage) for draw in (price_map, shape_map))

@@ -38,9 +38,9 @@ from photonsim.cost.forward import forward
 from photonsim.cost.latency import laid_latency
 from photonsim.cost.mapping import lay_out
 from photonsim.cost.prices import PHOTONIC, Accelerator, Prices
-from photonsim.cost.serving import Phase, Request, Service, serve, serve_digitally, workloads
+from photonsim.cost.serving import Phase, Request, Service, last_step, serve, serve_digitally, workloads
 from photonsim.cost.site import site_bill
-from photonsim.cost.workload import ForwardPass, Storage, Workload
+from photonsim.cost.workload import ForwardPass, Storage
 from photonsim.errors import PhotonsimError, check_count, check_number
 
 MILLION = 1e6
@@ -65,16 +65,20 @@ class Rate(NamedTuple):
 
 
 class Offer(NamedTuple):
-    """A request on some hardware: `accelerators` of them, owned; `rented` where a cloud lets them."""
+    """A request on some hardware that is owned; `rented` where a cloud lets it."""
 
     name: str
     title: str
-    accelerators: int
     service: Service
     input: Rate
     output: Rate | None
     rented_input_usd: float | None
     rented_output_usd: float | None
+
+    @property
+    def accelerators(self) -> int:
+        """Chips or boards that serve it."""
+        return self.service.accelerators
 
     @property
     def request_hardware_usd(self):
@@ -98,8 +102,9 @@ class Offer(NamedTuple):
         return (read * dollars(self.input) + written) / MILLION
 
 
-def offer(name: str, title: str, service: Service, accelerators: int, priced: Accelerator, prices: Prices) -> Offer:
-    """The price of a request that is served by so many accelerators."""
+def offer(name: str, title: str, service: Service, priced: Accelerator, prices: Prices) -> Offer:
+    """The price of a request as it is served."""
+    accelerators = service.accelerators
     hour_usd = accelerators * prices.hour_usd(priced.price_usd, prices.busy_share)
 
     def rate(phase: Phase) -> Rate:
@@ -113,13 +118,7 @@ def offer(name: str, title: str, service: Service, accelerators: int, priced: Ac
 
     written = rate(service.decode) if service.decode else None
     rents = rented(service.prefill), rented(service.decode) if service.decode else None
-    return Offer(name, title, accelerators, service, rate(service.prefill), written, *rents)
-
-
-def last_step(model: Architecture, request: Request, storage: Storage | None = None) -> Workload:
-    """The decode step of a request's last token, the middle of an answer twice as long; or the prefill, if alone."""
-    prefill, step = workloads(model, request._replace(output=max(2 * request.output - 2, 1)), storage)
-    return step or prefill
+    return Offer(name, title, service, rate(service.prefill), written, *rents)
 
 
 def chips_needed(chip: Chip, model: Architecture, request: Request, storage: Storage | None = None) -> int:
@@ -141,7 +140,7 @@ def photonic_offer(
     """A request on as many photonic chips as it needs, or on `chips` of them."""
     count = chips_needed(chip, model, request, storage) if chips is None else chips
     service = serve(chip, model, request, storage, chips=count, split=split)
-    return offer(chip.name, chip.title, service, count, prices.accelerators[PHOTONIC], prices)
+    return offer(chip.name, chip.title, service, prices.accelerators[PHOTONIC], prices)
 
 
 def digital_offer(
@@ -149,8 +148,7 @@ def digital_offer(
 ) -> Offer:
     """The same request on as many boards as it needs, in the building of `chip`."""
     service = serve_digitally(board, chip, model, request, storage)
-    most = max((phase.workload for phase in (service.prefill, service.decode) if phase), key=lambda w: w.resident_bits)
-    return offer(board.name, board.title, service, board.enough(most).boards, priced_as(board, prices), prices)
+    return offer(board.name, board.title, service, priced_as(board, prices), prices)
 
 
 def priced_as(board: Board, prices: Prices) -> Accelerator:

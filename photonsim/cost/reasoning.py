@@ -16,9 +16,9 @@ from typing import NamedTuple
 from photonsim.chip import Chip
 from photonsim.cost.architecture import Architecture
 from photonsim.cost.baselines import Board
-from photonsim.cost.money import Offer, chips_needed, digital_offer, last_step, photonic_offer
+from photonsim.cost.money import Offer, chips_needed, digital_offer, photonic_offer
 from photonsim.cost.prices import Prices
-from photonsim.cost.serving import Request, request_j
+from photonsim.cost.serving import Request, last_step, request_j
 from photonsim.cost.workload import Storage
 from photonsim.errors import PhotonsimError, check_count
 

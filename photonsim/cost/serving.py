@@ -67,12 +67,13 @@ class Phase(NamedTuple):
 
 
 class Service(NamedTuple):
-    """A request on some hardware; `under_way` passes share it at the same time (pipelined chips)."""
+    """A request on some hardware: `accelerators` chips or boards, shared by `under_way` passes (pipelined chips)."""
 
     request: Request
     prefill: Phase
     decode: Phase | None
     under_way: int = 1
+    accelerators: int = 1
 
     @property
     def j_per_request(self):
@@ -136,6 +137,12 @@ def workloads(
     return prefill, forward(model, step, storage)
 
 
+def last_step(model: Architecture, request: Request, storage: Storage | None = None) -> Workload:
+    """The decode step of a request's last token, the middle of an answer twice as long; or the prefill, if alone."""
+    prefill, step = workloads(model, request._replace(output=max(2 * request.output - 2, 1)), storage)
+    return step or prefill
+
+
 def serve(
     chip: Chip,
     model: Architecture,
@@ -150,7 +157,8 @@ def serve(
     prefill, step = workloads(model, request, storage)
     first = _phase(group, linked(prefill, chips, split), objective)
     answer = _phase(group, linked(step, chips, split), objective) if step else None
-    return Service(request, first, answer, chips if split == PIPELINE else 1)
+    check_capacity(group.name, last_step(model, request, storage), group.memory.dram_capacity_bits)
+    return Service(request, first, answer, chips if split == PIPELINE else 1, chips)
 
 
 def _phase(chip: Chip, workload: Workload, objective: str | None) -> Phase:
@@ -164,16 +172,16 @@ def _phase(chip: Chip, workload: Workload, objective: str | None) -> Phase:
 def serve_digitally(
     baseline: AbstractBaseline, chip: Chip, model: Architecture, request: Request, storage: Storage | None = None
 ) -> Service:
-    """The same request on digital hardware beside a chip, as many boards as the model needs, in the chip's building."""
+    """The same request on digital hardware beside a chip, on boards that hold its last step, in the chip's building."""
     prefill, step = workloads(model, request, storage)
-    hardware = baseline.enough(step if step and step.resident_bits > prefill.resident_bits else prefill)
+    hardware = baseline.enough(max(prefill, last_step(model, request, storage), key=lambda each: each.resident_bits))
     servers = hardware.boards if isinstance(hardware, Board) else 1
     phases = []
     for workload in (prefill, *([step] if step else [])):
         bill = hardware.energy(chip, workload)
         site = site_bill(bill, chip, workload, servers)
         phases.append(Phase(workload, bill, site, hardware.latency(chip, workload)))
-    return Service(request, phases[0], phases[1] if step else None)
+    return Service(request, phases[0], phases[1] if step else None, accelerators=servers)
 
 
 def concurrent_requests(chip: Chip, model: Architecture, request: Request, storage: Storage | None = None) -> int:

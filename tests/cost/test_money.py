@@ -1,5 +1,6 @@
 """Dollars: hours of hardware, tokens, training, break-even; and what thinking costs."""
 
+import re
 from typing import cast
 
 import equinox as eqx
@@ -83,6 +84,7 @@ def test_every_price_has_a_source_and_those_that_are_guesses_a_range_around_them
     for name, value, source in found:
         assert source.text, name
         if source.assumed:
+            assert re.search(r"\b20\d\d\b", source.text), f"{name} has no date"
             assert source.low is not None, name
             assert source.high is not None, name
             assert source.low <= value <= source.high, name

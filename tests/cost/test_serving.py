@@ -16,7 +16,7 @@ from photonsim.cost.design_points import design_points
 from photonsim.cost.mapping import INPUT_STATIONARY
 from photonsim.cost.planning import OBJECTIVES, best_plan
 from photonsim.cost.sensitivity import sensitivities
-from photonsim.cost.serving import Request, concurrent_requests, serve, serve_digitally, workloads
+from photonsim.cost.serving import Request, concurrent_requests, last_step, serve, serve_digitally, workloads
 from photonsim.cost.site import site_bill
 from photonsim.cost.workload import Storage
 from photonsim.errors import PhotonsimError
@@ -44,6 +44,21 @@ def test_a_request_costs_its_prefill_and_every_step_of_its_answer():
     steps = [energy(LIGHTENING, forward(MODEL, ForwardPass(1, 1, past=32 + n))).total_j for n in range(1, 9)]
     assert service.j_per_request == pytest.approx(first + sum(steps), rel=0.01)
     assert service.first_token_s == latency(LIGHTENING, forward(MODEL, ForwardPass(1, 32))).seconds
+
+
+def test_memory_must_hold_a_request_at_its_last_token():
+    """What fits in the middle of an answer may not at its end."""
+    long = REQUEST._replace(output=20_001)
+    middle, last = workloads(MODEL, long)[1], last_step(MODEL, long)
+    assert middle is not None
+    assert last.resident_bits - last.model_bits == pytest.approx(
+        2 * (middle.resident_bits - middle.model_bits), rel=0.01
+    )
+    between = replace(ENVISE.memory, dram_capacity_bits=(middle.resident_bits + last.resident_bits) / 2)
+    with pytest.raises(PhotonsimError, match="too little"):
+        serve(replace(ENVISE, memory=between), MODEL, long)
+    board = replace(baselines()["h100-int8"], dram_capacity_bits=between.dram_capacity_bits)
+    assert serve_digitally(board, ENVISE, MODEL, long).accelerators == 2
 
 
 def test_a_larger_batch_spreads_the_weights():
