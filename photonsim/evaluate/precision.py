@@ -9,13 +9,15 @@ n is the measured noise over full scale with its log-normal spread s over the co
 share, and V the variance that light and receivers add to a full-scale sum, in products squared. With r the relative
 intensity noise in a reading's bandwidth, b² the background of dark current and amplifier, N electrons in a product:
 
-    crossbar, time-integrating     V = b² + L / N + r S²            L, light: the sum's and that of products that cancel
-                                   (signs on differential rails, modulators that shut)
+    incoherent, time-integrating   V = p b² + L / N + r S² / p      L, light: the sum's, that of products that cancel,
+                                   and of cells at a weight of zero; p passes, all at full scale: n² and c² come p times too
+                                   (signs on differential rails or in two passes, modulators that shut)
     balanced detection             V = b² + L / 2N + v Σ x² w² + (σ_out S)² + r S²            L = Σ (x² + w²) / 2
     mesh                           V = b² + r S²                    the oscillators' shot noise is part of b²
     residues                       V = b² + L / N + g σ² S²         of a quadrature, with errors σ of g phases
 
-The light is that of numbers whose root mean square is `INPUT_RMS`, and more where the sum asks for it. Any other tile
+The light is that of numbers one of which is at full scale and the others normal with the root mean square `INPUT_RMS`,
+and more where the sum asks for it. Any other tile
 is measured as it stands, by readings of its own (`measured_noise_rms`); tests hold these laws against the same.
 
 Left out: errors that repeat (gain, offset, rounding of inputs and weights), which calibration may take away and a
@@ -34,11 +36,12 @@ from jax import numpy as jnp
 from photonsim.chip import Chip, override
 from photonsim.converters.adc import INPUT_RMS
 from photonsim.devices import Receiver
-from photonsim.tiles import AbstractTile, Crossbar, Die, Mesh, Residue, Sliced, TimeIntegrating
+from photonsim.tiles import AbstractTile, Die, Mesh, Residue, Sliced, TimeIntegrating
 from photonsim.tiles.balanced_detection import AbstractBalancedTile
-from photonsim.tiles.encodings import Differential, OffsetProgrammed
+from photonsim.tiles.encodings import Differential, OffsetProgrammed, TwoPass
+from photonsim.tiles.incoherent import AbstractIncoherentTile
 
-MEAN_PRODUCT = 2 / math.pi * INPUT_RMS**2  # mean |x w| of two independent normal variables
+MEAN_MAGNITUDE = math.sqrt(2 / math.pi)  # mean |z| of a normal number z of root mean square 1
 READINGS = 256  # of each column that is measured: its RMS is known to 4 %, 0.06 bits, and that of all to 0.02
 MEASURED_COLUMNS = 16
 
@@ -53,7 +56,7 @@ def full_scale_enob(chip: Chip) -> float:
         noise_rms = measured_noise_rms(chip)
     else:
         measured = float(adc.noise_rms) ** 2 * math.exp(2 * float(die.noise_spread) ** 2)
-        noise_rms = math.sqrt(measured + float(die.common_mode_rms) ** 2 + light)
+        noise_rms = math.sqrt(_passes(chip.tile) * (measured + float(die.common_mode_rms) ** 2) + light)
     return dataclasses.replace(adc, noise_rms=noise_rms).noise_limited_enob
 
 
@@ -63,23 +66,42 @@ def light_variance(tile: AbstractTile) -> float | None:
     return None
 
 
-@light_variance.register(Crossbar)
-@light_variance.register(TimeIntegrating)
-def _(tile: Crossbar | TimeIntegrating) -> float | None:
-    if tile.modulator.leaks or (isinstance(tile, Crossbar) and not isinstance(tile.encoding, Differential)):
+@light_variance.register
+def _(tile: AbstractIncoherentTile) -> float | None:
+    if tile.modulator.leaks or tile.noisy_cells or not isinstance(tile.encoding, Differential | TwoPass):
         return None
-    terms = tile.terms_per_readout
-    symbols = terms if isinstance(tile, TimeIntegrating) else 1
-    span = _span(tile, INPUT_RMS)
-    shot = max(span, terms * MEAN_PRODUCT) / float(tile.electrons_per_mac) if tile.receiver.shot_noise else 0.0
+    products, always = tile.cell_light
+    light = always * tile.rows * MEAN_MAGNITUDE * _rms(tile.rows)
+    return _detected(tile, products, light, symbols=1) + _intensity(tile, 1) / _passes(tile)
+
+
+@light_variance.register
+def _(tile: TimeIntegrating) -> float | None:
+    if tile.modulator.leaks:
+        return None
+    return _detected(tile, 1.0, 0.0, tile.terms_per_readout) + _intensity(tile, tile.terms_per_readout)
+
+
+def _detected(tile: AbstractIncoherentTile | TimeIntegrating, products: float, always, symbols: int) -> float:
+    """Background and shot noise over S², of `products` of the light of the products and what is `always` there."""
+    terms, rms = tile.terms_per_readout, _rms(tile.terms_per_readout)
+    span = _span(tile, rms)
+    light = products * max(span, terms * (MEAN_MAGNITUDE * rms) ** 2) + float(always)
+    shot = light / float(tile.electrons_per_mac) if tile.receiver.shot_noise else 0.0
     background = symbols * float(tile.background_variance) if _has_background(tile.receiver) else 0.0
-    return (background + shot) / span**2 + _intensity(tile, symbols)
+    return (_passes(tile) * background + shot) / span**2
+
+
+def _passes(tile: AbstractTile) -> int:
+    """Readings of one output."""
+    return tile.encoding.passes if isinstance(tile, AbstractIncoherentTile) else 1
 
 
 @light_variance.register
 def _(tile: AbstractBalancedTile) -> float:
-    terms, meeting, span = tile.terms_per_readout, tile.interference, _span(tile, INPUT_RMS)
-    brightness = max(span, terms * INPUT_RMS**2)  # Σ (x² + w²) / 2 is at least Σ x w
+    terms, meeting, rms = tile.terms_per_readout, tile.interference, _rms(tile.terms_per_readout)
+    span = _span(tile, rms)
+    brightness = max(span, terms * rms**2)  # Σ (x² + w²) / 2 is at least Σ x w
     shot = brightness / (2 * float(tile.electrons_per_operand)) if tile.receiver.shot_noise else 0.0
     products = brightness**2 / terms * float(meeting.product_variance) if meeting.relative_noise else 0.0
     relative = float(meeting.output_sigma) ** 2 if meeting.relative_noise else 0.0
@@ -101,6 +123,11 @@ def _(tile: Residue) -> float:
     noisy = receiver.shot_noise or _has_background(receiver)
     light = float(tile.quadrature_variance) - float(tile.adc.noise_rms) ** 2 if noisy else 0.0
     return light + tile.rows * float(tile.phase_sigma_rad) ** 2
+
+
+def _rms(count: int) -> float:
+    """Root mean square of `count` numbers: normal but for one at full scale."""
+    return math.sqrt(INPUT_RMS**2 + (1 - INPUT_RMS**2) / count)
 
 
 def _span(tile, weight_rms: float) -> float:

@@ -76,6 +76,11 @@ class Crossbar(AbstractIncoherentTile):
         return 1.0
 
     @property
+    def cell_light(self) -> tuple[float, float]:
+        """See `AbstractIncoherentTile.cell_light`: one diode alone."""
+        return 1.0, 0.0
+
+    @property
     def exact_cells(self) -> bool:
         """See `AbstractIncoherentTile.exact_cells`."""
         return True

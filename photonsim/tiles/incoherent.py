@@ -89,6 +89,11 @@ class AbstractIncoherentTile(AbstractTile):
 
     @property
     @abc.abstractmethod
+    def cell_light(self) -> tuple[float, Any]:
+        """(a, b): both diodes together have `a |w| + b` of a weight w, in full-scale products, in the mean of ±w."""
+
+    @property
+    @abc.abstractmethod
     def exact_cells(self) -> bool:
         """Whether cells hold the codes that they are given, but for `cell_errors`."""
 

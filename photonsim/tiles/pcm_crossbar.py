@@ -19,6 +19,8 @@ factor is what its outputs summed to when it was written over what they sum to n
 al., Nat. Commun. 11:2473, 2020).
 """
 
+from typing import Any
+
 import equinox as eqx
 import jax
 from jax import numpy as jnp
@@ -118,6 +120,12 @@ class PcmCrossbar(AbstractIncoherentTile):
         return (1.0 - self.darkest) / (2 if self.paired else 4)
 
     @property
+    def cell_light(self) -> tuple[float, Any]:
+        """See `AbstractIncoherentTile.cell_light`: one cell of a pair, or a cell and its tap, and the dark light."""
+        dark = self.darkest / (1 - self.darkest)
+        return (1.0, 2 * dark) if self.paired else (0.0, 2 + 4 * dark)
+
+    @property
     def exact_cells(self) -> bool:
         """See `AbstractIncoherentTile.exact_cells`."""
         pcm = self.pcm
@@ -179,8 +187,8 @@ class PcmCrossbar(AbstractIncoherentTile):
 
     def _light(self, g: Float[Array, "c *b"]) -> Float[Array, "*b"]:
         """Plus and minus together, in the same unit; the dark light of both included."""
-        dark = self.darkest / (1 - self.darkest)
-        both = g[0] + g[1] + 2 * dark if self.paired else 2 * g[0] + 1 + 4 * dark
+        dark = self.cell_light[1]
+        both = g[0] + g[1] + dark if self.paired else 2 * g[0] - 1 + dark
         return both.astype(g.dtype)
 
     def _drift_correction(self, written: Float[Array, "c *b t r n"], now: Float[Array, "c *b t r n"]):

@@ -19,6 +19,8 @@ Three things make the matrix another one, all at programming time, so that a pro
 A weight w moves with its ring by `dw/dδ = −(8 / FWHM) H^(3/2) (1 − H)^(1/2)`, H = (1 + w) / 2.
 """
 
+from typing import Any
+
 import equinox as eqx
 import jax
 from jax import numpy as jnp
@@ -140,6 +142,11 @@ class WeightBank(AbstractIncoherentTile):
         return self.ring.drift_m_per_k * self.temperature_offset_k / self.locking_gain
 
     @property
+    def cell_light(self) -> tuple[float, Any]:
+        """See `AbstractIncoherentTile.cell_light`: all of it, whatever the weight."""
+        return 0.0, 1.0 / self.full_scale_share
+
+    @property
     def exact_cells(self) -> bool:
         """See `AbstractIncoherentTile.exact_cells`."""
         return not (self.crosstalk or is_on(self.temperature_offset_k) or is_on(self.locking_sigma_m))
@@ -161,7 +168,7 @@ class WeightBank(AbstractIncoherentTile):
     def write_cells(self, codes: Float[Array, "*b t r n"], known: Known) -> WrittenCells:
         """Detune the rings, let resonances move, and see what the banks drop."""
         largest = full_scale_code(self.cell.bits)
-        light = jnp.full_like(codes, largest) / self.full_scale_share  # all of it, whatever the weight
+        light = jnp.full_like(codes, largest) * self.cell_light[1]
         if known.exact:
             return WrittenCells(codes, light)
         wanted = jnp.clip((1.0 + codes / light) / 2, CLOSEST, 1.0 - CLOSEST)
