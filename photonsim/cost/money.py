@@ -16,7 +16,8 @@ Serving divides the same dollars by the tokens of a phase:
 A token that is read costs what the prefill does, one that is written what a decode step does; hence their two prices.
 The hours are those in which somebody is answered (`busy_share`); idle hardware draws no power here, in its favour.
 
-A photonic chip has no price yet. `break_even_price_usd` is the one at which a request costs what it costs elsewhere.
+A photonic chip has no price yet. `break_even_price` is the one at which a token, or a request, costs the same as
+elsewhere.
 
 **Training on light.** Nobody has trained a large model on such hardware. What is priced is three forward passes for
 each token (a backward pass is two), by the chip's own bill and time, each chip with a batch of its own; whether the
@@ -160,15 +161,30 @@ def priced_as(board: Board, prices: Prices) -> Accelerator:
     return prices.accelerators[board.name]
 
 
-def break_even_price_usd(light: Offer, price_usd: float, other: Offer) -> float | None:
-    """Price of a photonic chip at which a request costs the same on both; None where it does at no price above zero.
+class BreakEvenPrice(NamedTuple):
+    """Price of a photonic chip at which a token in, a token out, a request cost the same; None where no price does."""
 
-    The bill is a straight line in the price: `p = (other − energy) / (hardware / price)`.
+    input_usd: float | None
+    output_usd: float | None
+    request_usd: float | None
+
+
+def break_even_price(light: Offer, price_usd: float, other: Offer) -> BreakEvenPrice:
+    """What a photonic chip, now at `price_usd`, might cost to be as cheap as other hardware.
+
+    A bill is a straight line in the price: `p = (other − energy) / (hardware / price)`, and none where the electricity
+    alone costs more.
     """
     if price_usd <= 0:
         raise PhotonsimError(f"price_usd = {price_usd:g}: a break-even needs a price above 0 to start from.")
-    left = float(other.request_usd) - float(light.request_energy_usd)
-    return left / (float(light.request_hardware_usd) / price_usd) if left > 0 else None
+
+    def at(hardware_usd, energy_usd, other_usd) -> float | None:
+        left = float(other_usd) - float(energy_usd)
+        return left / (float(hardware_usd) / price_usd) if left > 0 else None
+
+    request = at(light.request_hardware_usd, light.request_energy_usd, other.request_usd)
+    read = at(*light.input, other.input.usd)
+    return BreakEvenPrice(read, at(*light.output, other.output.usd) if light.output and other.output else None, request)
 
 
 # Training

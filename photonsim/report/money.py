@@ -9,7 +9,7 @@ from rich.text import Text
 from photonsim.chip import Chip
 from photonsim.cost.architecture import Architecture
 from photonsim.cost.explanation import source_text
-from photonsim.cost.money import Offer, Rate, Training, break_even_price_usd
+from photonsim.cost.money import BreakEvenPrice, Offer, Rate, Training, break_even_price
 from photonsim.cost.prices import PHOTONIC, Prices, listed
 from photonsim.report.layout import plain_table
 from photonsim.report.quantities import PREFIXES, si, significant
@@ -30,9 +30,9 @@ class Bought(NamedTuple):
         """Of a photonic chip."""
         return self.prices.accelerators[PHOTONIC].price_usd
 
-    def break_even_usd(self, other: Offer) -> float | None:
-        """Price of a photonic chip at which a request costs what it costs on `other`."""
-        return break_even_price_usd(self.offers[0], self.price_usd, other)
+    def break_even(self, other: Offer) -> BreakEvenPrice:
+        """Price of a photonic chip at which it costs what `other` does."""
+        return break_even_price(self.offers[0], self.price_usd, other)
 
 
 # Dollars
@@ -82,7 +82,7 @@ def _offer_record(each: Offer, bought: Bought) -> dict[str, Any]:
         "request_usd": float(each.request_usd),
         "rented_input_usd_per_million": each.rented_input_usd,
         "rented_output_usd_per_million": each.rented_output_usd,
-        "photonic_chip_breaks_even_at_usd": None if light else bought.break_even_usd(each),
+        "photonic_chip_breaks_even_at": None if light else bought.break_even(each)._asdict(),
     }
 
 
@@ -129,7 +129,8 @@ def money_rows(bought: Bought) -> list[list[str | float]]:
 def money_tables(bought: Bought) -> RenderableType:
     """All that was found, 80 columns wide."""
     heading = Text(f"{bought.model.title or bought.model.name}, in dollars", style="bold")
-    parts = [heading, _serving_table(bought), _training_table(bought), _notes(bought)]
+    parts = [heading, _serving_table(bought), *([_break_even_table(bought)] if bought.offers[1:] else [])]
+    parts += [_training_table(bought), _notes(bought)]
     return Group(*(part for part in parts for part in (part, Text())))
 
 
@@ -138,26 +139,36 @@ def _serving_table(bought: Bought) -> Table:
     out = f"{request.output} out, " if bought.offers[0].output else ""
     tokens = bought.offers[0].service.prefill.tokens // request.batch
     caption = f"{tokens} tokens in, {out}{request.batch} requests at once"
-    table = plain_table("A million tokens", caption, tight=True)
+    table = plain_table("Dollars for a million tokens", caption, tight=True)
     table.add_column("", justify="right")
     table.add_column("hardware", overflow="fold")
-    headers = ("in", "out", "of it\nenergy", "rented,\nin", "rented,\nout", "breaks\neven at")
-    for header in headers:
+    for header in ("in", "out", "of it\nenergy", "rented,\nin", "rented,\nout", "a request"):
         table.add_column(header, justify="right", no_wrap=True)
     for each in bought.offers:
-        light, output = each is bought.offers[0], each.output
-        written = usd(float(output.usd)) if output else "–"
+        written = usd(float(each.output.usd)) if each.output else "–"
         share = 100 * float(each.request_energy_usd / each.request_usd)
-        even = "" if light else _even(bought, each)
         cells = (usd(float(each.input.usd)), written, f"{share:.2g} %")
         rents = (usd(each.rented_input_usd), usd(each.rented_output_usd))
-        table.add_row(f"{each.accelerators} × ", each.name, *cells, *rents, even, style="bold" if light else "")
+        style = "bold" if each is bought.offers[0] else ""
+        table.add_row(f"{each.accelerators} × ", each.name, *cells, *rents, usd(float(each.request_usd)), style=style)
     return table
 
 
-def _even(bought: Bought, other: Offer) -> str:
-    price = bought.break_even_usd(other)
-    return "no price" if price is None else usd(price)
+def _break_even_table(bought: Bought) -> Table:
+    caption = f"now {usd(bought.price_usd)}; none if electricity is dearer"
+    table = plain_table("Price of a chip at which it costs the same", caption)
+    table.add_column("against")
+    for header in ("a token in", "a token out", "a request"):
+        table.add_column(header, justify="right")
+    for each in bought.offers[1:]:
+        even = bought.break_even(each)
+        written = _even(even.output_usd) if each.output else "–"
+        table.add_row(each.name, _even(even.input_usd), written, _even(even.request_usd))
+    return table
+
+
+def _even(price_usd: float | None) -> str:
+    return "none" if price_usd is None else usd(price_usd)
 
 
 def _training_table(bought: Bought) -> Table:
@@ -176,15 +187,16 @@ def _training_table(bought: Bought) -> Table:
 
 
 def _notes(bought: Bought) -> Text:
-    light, others = bought.offers[0], bought.offers[1:]
     lines = []
+    if bought.model.assumed:
+        lines.append(
+            f"{bought.model.title}: {bought.model.source}. The price is that of the profile, not of the model."
+        )
+    light, others = bought.offers[0], bought.offers[1:]
     if others:
         best = min(others, key=lambda each: float(each.request_usd))
-        ratio = float(light.request_usd / best.request_usd)
-        lines.append(
-            f"At {usd(bought.price_usd)} a chip it costs {significant(ratio)} times what it does on {best.name}: "
-            + _even_in_words(bought, best)
-        )
+        ratio = significant(float(light.request_usd / best.request_usd))
+        lines.append(f"At {usd(bought.price_usd)} a chip, a request costs {ratio} times what it does on {best.name}.")
     lines.append(
         "Training on light is priced as three forward passes for each token, by the chip's own bill. Nobody has done "
         "it, and whether it would learn is not asked."
@@ -197,13 +209,6 @@ def _notes(bought: Bought) -> Text:
     guesses = sum(source.assumed for _, _, source in listed(prices))
     lines.append(f"{guesses} prices are assumed and dated: --prices lists them, --price NAME=DOLLARS changes one.")
     return Text("\n".join(lines))
-
-
-def _even_in_words(bought: Bought, other: Offer) -> str:
-    price = bought.break_even_usd(other)
-    if price is None:
-        return "no price of the chip evens that out, since its electricity alone costs more."
-    return f"as much at {usd(price)} a chip."
 
 
 def short(number: float) -> str:

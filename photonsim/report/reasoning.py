@@ -99,7 +99,9 @@ def _answers_table(name: str, found: Sequence[Answer]) -> Table:
 def _thought_notes(thought: Thought) -> Text:
     light = next(iter(thought.answers.values()))
     bound = light[-1].offer.service.decode
-    lines = ["Energy is that of the package; dollars are those of photonsim money, host and cooling included."]
+    profile = f"{thought.model.title}: {thought.model.source}. The price is that of the profile, not of the model."
+    lines = [profile] if thought.model.assumed else []
+    lines += ["Energy is that of the package; dollars are those of photonsim money, host and cooling included."]
     if bound is not None:
         lines.append(f"A thinking token is a decode step: on {thought.chip.name} bound by {bound.latency.bound_by}.")
     return Text("\n".join(lines))

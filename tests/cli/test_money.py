@@ -67,7 +67,7 @@ def test_a_price_that_is_changed_changes_the_dollars(tmp_path):
     assert dear[0]["output_usd_per_million"]["hardware"] == pytest.approx(
         2 * cheap[0]["output_usd_per_million"]["hardware"]
     )
-    evens = "photonic_chip_breaks_even_at_usd"
+    evens = "photonic_chip_breaks_even_at"
     assert dear[1][evens] == pytest.approx(cheap[1][evens])
 
 

@@ -13,7 +13,8 @@ from photonsim.chip import load_chip
 from photonsim.cost import ForwardPass, architecture, baselines, energy, forward, load_architecture
 from photonsim.cost.baselines import Board
 from photonsim.cost.money import (
-    break_even_price_usd,
+    Rate,
+    break_even_price,
     chips_needed,
     digital_offer,
     photonic_offer,
@@ -146,18 +147,25 @@ def test_the_dollars_of_a_request_are_those_of_its_joules_and_its_seconds(light)
 
 
 def test_at_the_break_even_price_both_cost_the_same(light, digital):
-    at = break_even_price_usd(light, PRICES.accelerators[PHOTONIC].price_usd, digital)
-    assert at is not None
-    there = photonic_offer(CHIP, MODEL, REQUEST, with_prices({f"{PHOTONIC}.price_usd": at}))
-    assert float(there.request_usd) == pytest.approx(float(digital.request_usd), rel=1e-9)
+    found = break_even_price(light, PRICES.accelerators[PHOTONIC].price_usd, digital)
+    for at, cost in (
+        (found.request_usd, lambda offer: offer.request_usd),
+        (found.input_usd, lambda offer: offer.input.usd),
+        (found.output_usd, lambda offer: offer.output.usd),
+    ):
+        assert at is not None
+        there = photonic_offer(CHIP, MODEL, REQUEST, with_prices({f"{PHOTONIC}.price_usd": at}))
+        assert float(cost(there)) == pytest.approx(float(cost(digital)), rel=1e-9)
 
 
 def test_no_price_evens_out_electricity_that_alone_costs_more(light, digital):
-    dear = with_prices({"electricity_usd_per_kwh": 100.0})
-    others = digital_offer(H100, CHIP, MODEL, REQUEST, dear)
-    ours = photonic_offer(CHIP, MODEL, REQUEST, dear)
-    even = break_even_price_usd(ours, 1000.0, others)
-    assert (even is None) == (ours.request_energy_usd >= others.request_usd)
+    free = digital._replace(input=Rate(0.0, 0.0), output=Rate(0.0, 0.0))
+    assert break_even_price(light, 1000.0, free) == (None, None, None)
+    half = free._replace(input=Rate(0.0, 2 * float(light.input.energy_usd)))
+    assert break_even_price(light, 1000.0, half).output_usd is None
+    assert break_even_price(light, 1000.0, half).input_usd == pytest.approx(
+        1000 * float(light.input.energy_usd / light.input.hardware_usd)
+    )
 
 
 def test_a_pipeline_of_chips_costs_each_token_what_one_chip_does(light):
