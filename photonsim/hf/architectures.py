@@ -281,7 +281,10 @@ def line(found: Check) -> str:
 def main() -> None:
     """Print the page."""
     transformers.logging.set_verbosity_error()
-    print(HEADER + "\n".join(line(check(architecture)) for architecture in architectures()) + "\n" + FOOTER, end="")
+    print(HEADER, end="")
+    for architecture in architectures():
+        print(line(check(architecture)), flush=True)
+    print(FOOTER, end="")
 
 
 if __name__ == "__main__":

@@ -225,7 +225,8 @@ def gather(
     """`softmax(Q Kᵀ / sqrt(d)) V Wₒᵀ` over the visible positions, grouped-query (Ainslie et al., arXiv 2305.13245).
 
     The queries of a group are stacked as rows against the one key-value head they share, so that both products are
-    plain batched ones, and hardware that must load K and V as weights loads them once per group.
+    plain batched ones, and hardware that must load K and V as weights loads them once per group. (Hugging Face's own
+    model repeats K and V for every query head: on a chip, the same product under another draw of the noise.)
     """
     batch, shared, stored, dim = k.shape
     length, group = q.shape[2], config.group_size

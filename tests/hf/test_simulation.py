@@ -3,14 +3,20 @@
 import copy
 from typing import Any
 
+import jax
+import numpy as np
 import pytest
 import torch
 import transformers
+from jax import numpy as jnp
 
+import photonsim
 from photonsim import Rule
 from photonsim.chip import override
 from photonsim.errors import PhotonsimError
 from photonsim.hf import simulate
+from photonsim.hf.loading import hugging_face_twin
+from photonsim.models import LlamaConfig, Model, parameter_shapes
 from photonsim.swap import policies
 from photonsim.swap.simulation import Stream
 
@@ -46,6 +52,26 @@ def test_eager_and_fused_attention_give_the_same_noisy_answer(decoder, envise, t
     spelt_out = simulate(decoder, envise)(tokens).logits
     # An input within rounding of the middle between two codes may fall to either; most do not.
     assert (fused - spelt_out).abs().median() < 1e-4
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("shared", "rules"), [(4, ()), (2, WEIGHTS_ONLY)], ids=["heads", "grouped heads"])
+def test_our_llama_and_hugging_faces_own_meet_the_same_noise(envise, tokens, shared, rules):
+    """Heads that share their keys are stacked here and repeated there, so their attention alone is another draw."""
+    config = LlamaConfig(97, 48, 64, 2, 4, shared, 12, 64)
+    random = np.random.default_rng(0)
+    shapes = parameter_shapes(config).items()
+    params = {
+        name: jnp.asarray(random.normal(0, 0.2, shape) + (len(shape) == 1), jnp.float32) for name, shape in shapes
+    }
+    own = Model("ours", config, params, None, "")
+    ids = jnp.asarray(tokens.numpy(), jnp.int32)
+    ours = jax.jit(photonsim.simulate(own.apply, envise, rules))(params, ids)
+    theirs = simulate(hugging_face_twin(own), envise, rules)(tokens, use_cache=False).logits
+    difference, noise = np.abs(ours - theirs.numpy()), np.abs(ours - own.apply(params, ids))
+    # An input within rounding of the middle between two codes may fall to either.
+    assert np.median(difference) < 1e-4
+    assert difference.mean() < 0.05 * noise.mean()
 
 
 @torch.no_grad()
