@@ -14,6 +14,7 @@ temperature, some 0.08 nm per kelvin, against widths of 0.1 nm: an unlocked ring
 """
 
 import math
+from collections.abc import Callable
 
 import equinox as eqx
 import jax
@@ -164,18 +165,18 @@ def bank_drop(ring: Microring, spacing_m, detunings_m: Float[Array, "*b r n"]) -
 
 
 def detunings_against_crosstalk_m(
-    ring: Microring, spacing_m, wanted: Float[Array, "*b r n"], steps: int = 8
+    ring: Microring, spacing_m, wanted: Float[Array, "*b r n"], steps: int = 8, dropped: Callable = bank_drop
 ) -> Float[Array, "*b r n"]:
     """Detunings, up to half the spacing, at which a bank drops the `wanted` share of each channel, as far as it can.
 
     What the other rings leave of a channel, `P`, the own one must bring to `1 − wanted`: `H = 1 − (1 − wanted) / P`,
     solved step by step, each of which takes the error down by about the crosstalk. A share below what the neighbours
-    take already cannot be reached.
+    take already cannot be reached. `dropped`: `bank_drop`, or what computes the same.
     """
     least = ring.drop(spacing_m / 2)
     own = wanted
     for _ in range(steps):
-        left = 1.0 - bank_drop(ring, spacing_m, ring.detuning_for_drop_m(own))
+        left = 1.0 - dropped(ring, spacing_m, ring.detuning_for_drop_m(own))
         others = left / (1.0 - own)
         own = jnp.clip(1.0 - (1.0 - wanted) / others, least, None)
     return ring.detuning_for_drop_m(own)

@@ -347,6 +347,6 @@ def _unitary(tile: Mesh, phases: MeshPhases, fabricated: Fabrication) -> Complex
     if tile.self_configured:
         phases = self_configure(phases, errors, tile.scheme)
     phases = turn_shifters(phases, tile.phase_shifter, fabricated.shifters)
-    matrix = mesh_matrix_fast(cell_blocks(phases, errors, tile.scheme, tile.cell_loss_db), phases.psi)
+    matrix = mesh_matrix_fast(cell_blocks(phases, errors, tile.scheme, tile.cell_loss_db), jnp.asarray(phases.psi))
     lost = tile.cell_loss_db * mesh_layout(modes, tile.scheme).depth
     return matrix * jnp.sqrt(ratio_from_db(lost)).astype(matrix.dtype)

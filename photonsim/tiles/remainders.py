@@ -116,10 +116,11 @@ def read_remainders(
 
 def _misread_steps(exact, reading: Reading, row_offset, quadrature, modulus, phase, draws):
     """By how many steps the angle that is read of a remainder is from the remainder: whole numbers, int32."""
+    rows, columns = exact.shape
     remainder = jnp.mod(exact, modulus)
     angle, deviates = remainder, jnp.zeros((2, 1, 1), exact.dtype)
     if reading.noisy:
-        deviates = jax.vmap(lambda words: gaussian_deviates(words, *exact.shape, row_offset))(draws)
+        deviates = jax.vmap(lambda words: gaussian_deviates(words, rows, columns, row_offset))(draws)
         if reading.phase_noise:
             angle = phase * deviates[2] + remainder
     cosine = quadrature * deviates[0] + cosine_of_steps(angle, modulus)

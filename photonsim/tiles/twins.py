@@ -12,13 +12,14 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from jax import numpy as jnp
-from photonsim_kernels import crossbar, mesh_product, residue_product
+from photonsim_kernels import crossbar, mesh_product, residue_product, ring_banks
 from photonsim_kernels import noise as kernel_noise
 
 from photonsim.converters.residues import ResidueNumbers
 from photonsim.devices.directional_coupler import phasor
 from photonsim.devices.mach_zehnder_interferometer import cell_matrix
 from photonsim.devices.mesh import propagate
+from photonsim.devices.microring import Microring, bank_drop
 from photonsim.tiles import noise
 from photonsim.tiles.partial_sums import Programmed, Readout, Shared, analog_matmul
 from photonsim.tiles.remainders import Reading, ResidueProgrammed, sums_of_groups
@@ -143,6 +144,25 @@ def define_residues(*operands: np.ndarray) -> jax.Array:
     return _compiled_sums(reading, codes, units, ResidueProgrammed(weights, scales), keys, spreads, row_offset)
 
 
+RING = Microring(1550e-9, 1e4)
+SPACING_M = 1e-9
+_compiled_banks = jax.jit(bank_drop)
+
+
+def draw_banks(rings: int, banks: int) -> tuple[np.ndarray, ...]:
+    """Detunings of up to half the spacing, m."""
+    return (np.random.default_rng(0).uniform(0, SPACING_M / 2, (rings, banks)).astype(np.float32),)
+
+
+def define_banks(detunings_m: np.ndarray) -> jax.Array:
+    """`bank_drop`, compiled, of `RING`."""
+    return _compiled_banks(RING, SPACING_M, detunings_m)
+
+
+def _drop_banks(detunings_m: np.ndarray) -> np.ndarray:
+    return ring_banks.bank_drop(detunings_m, np.array([SPACING_M, RING.fwhm_m]))
+
+
 READINGS = {
     "quiet": Reading(ResidueNumbers(5), None, False, False),
     "converters": Reading(ResidueNumbers(5), 5, False, False),
@@ -186,6 +206,14 @@ TWINS = {
         )
         for name, reading in READINGS.items()
     },
+    "ring_banks.bank_drop": Twin(
+        _drop_banks,
+        define_banks,
+        lambda: draw_banks(13, 70),
+        10 * (13 + 1),
+        "13 shares that err by 5 roundings, in either: two of the distance, which count 2.5 times, and of the share",
+        lambda arguments: np.ones(()),
+    ),
     "mesh_product.propagate": Twin(
         _mesh_for_numpy,
         propagate,

@@ -28,12 +28,13 @@ from jaxtyping import Array, Float
 
 from photonsim.converters import Adc, Bend, Dac, full_scale_code, straight_through
 from photonsim.devices import AbstractModulator, AbstractPassive, Laser, Microring, Receiver, WeightCell
-from photonsim.devices.microring import bank_drop, channel_capacity, detunings_against_crosstalk_m
+from photonsim.devices.microring import channel_capacity, detunings_against_crosstalk_m
 from photonsim.errors import PhotonsimError, check_number
 from photonsim.tiles.base import Disturbance
 from photonsim.tiles.cell_errors import CellErrors
 from photonsim.tiles.die import Die, landing_places
 from photonsim.tiles.encodings import AbstractEncoding, Differential
+from photonsim.tiles.fast_rings import bank_drop_fast
 from photonsim.tiles.incoherent import AbstractIncoherentTile
 from photonsim.tiles.readout import is_on
 from photonsim.tiles.written_cells import Known, WrittenCells
@@ -174,12 +175,14 @@ class WeightBank(AbstractIncoherentTile):
         wanted = jnp.clip((1.0 + codes / light) / 2, CLOSEST, 1.0 - CLOSEST)
         if self.corrects:
             target = jax.lax.stop_gradient(wanted)
-            detunings_m = detunings_against_crosstalk_m(self.ring, self.channel_spacing_m, target)
+            detunings_m = detunings_against_crosstalk_m(
+                self.ring, self.channel_spacing_m, target, dropped=bank_drop_fast
+            )
         else:
             detunings_m = self.ring.detuning_for_drop_m(wanted)
         locks = self._lock_deviates(known.cores, codes.shape[-3], codes.shape[-1])
         moved_m = detunings_m + self.drift_m + self.locking_sigma_m * locks
-        drop = bank_drop(self.ring, self.channel_spacing_m, moved_m) if self.crosstalk else self.ring.drop(moved_m)
+        drop = bank_drop_fast(self.ring, self.channel_spacing_m, moved_m) if self.crosstalk else self.ring.drop(moved_m)
         made = (2 * drop - 1) * light
         return WrittenCells(straight_through(codes, made) if self.corrects else made, light)
 
