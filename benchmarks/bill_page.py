@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from photonsim.chip import Chip, load_chip
-from photonsim.chip.light_path import light_path
+from photonsim.chip.waterfall import waterfall
 from photonsim.cost import baselines, load_architecture
 from photonsim.cost.baselines import Board
 from photonsim.cost.break_even_map import BreakEvenMap, price_map, shape_map
@@ -92,7 +92,7 @@ def rooflines(axes: list[Axes], chips: list[Chip], services: list[Service]) -> N
 
 def light(axes: list[Axes], chips: list[Chip]) -> None:
     for panel, chip in zip(axes, chips, strict=True):
-        path = light_path(chip)
+        path = waterfall(chip)
         assert path is not None
         draw_light(panel, path)
         panel.set_title(short(chip))

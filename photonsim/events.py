@@ -15,7 +15,7 @@ class EventCounts(eqx.Module):
 
     macs: float = 0.0  # multiply-accumulates asked for, padding excluded
     tile_cycles: float = 0.0  # symbol periods summed over tiles in use: laser and static power run this long
-    input_conversions: float = 0.0  # DAC conversions of inputs, each driving one modulator for one symbol
+    input_conversions: float = 0.0  # DAC conversions of inputs, each driving the modulators of its rails for one symbol
     weight_writes: float = 0.0  # cells programmed, each one weight-DAC conversion
     tile_writes: float = 0.0  # whole tiles programmed: sets the reload time
     output_conversions: float = 0.0  # detector, amplifier and ADC samples (two rails read as one difference)

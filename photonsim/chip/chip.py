@@ -116,9 +116,19 @@ class Chip(eqx.Module):
             x = _rounded(x, self.input_format)
         return self.tile.matmul(x, programmed, jax.random.key_data(key), engine, row_offset)
 
-    def events(self, batch: int, m: int, k: int, n: int) -> EventCounts:
-        """What `batch` products (m, k) × (k, n) take on this chip."""
-        return self.tile.events(batch, m, k, n)
+    def events(self, batch: int, m: int, k: int, n: int, exchanged: bool = False) -> EventCounts:
+        """What `batch` products (m, k) × (k, n) take on this chip.
+
+        Operands lie in SRAM in their format, if they have one; `exchanged`, the weights are what streams.
+        """
+        formats = (self.input_format, self.weight_format)
+        if formats == ("none", "none"):
+            return self.tile.events(batch, m, k, n)
+        inputs, weights = (
+            own if name == "none" else number_format(name).bits_per_value
+            for name, own in zip(formats[::-1] if exchanged else formats, self.tile.operand_bits, strict=True)
+        )
+        return self.tile.events(batch, m, k, n, (inputs, weights))
 
 
 @functools.partial(jax.jit, static_argnums=1)

@@ -127,9 +127,10 @@ def map_product(chip: Chip, product: MatrixProduct, dataflow: str, resident: boo
 
 def _map(chip: Chip, product: MatrixProduct, dataflow: str, resident: bool) -> Mapped:
     batch, m, k, n = product.batch, product.m, product.k, product.n
-    if dataflow in (INPUT_STATIONARY, EXCHANGED):
+    if exchanged := dataflow in (INPUT_STATIONARY, EXCHANGED):
         m, n = n, m
-    events = _kept_sums(chip, batch, m, k, n) if dataflow == OUTPUT_STATIONARY else chip.events(batch, m, k, n)
+    kept = dataflow == OUTPUT_STATIONARY
+    events = _kept_sums(chip, batch, m, k, n) if kept else chip.events(batch, m, k, n, exchanged)
     if dataflow in STREAMED:
         return Mapped(dataflow, events, math.ceil(events.tile_cycles / chip.cores), 0)
     rounds = math.ceil(events.tile_writes / chip.cores)

@@ -13,7 +13,7 @@ from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 
 from photonsim.chip import Chip
-from photonsim.chip.light_path import HEAT, LOST, SHARED, LightPath, light_path
+from photonsim.chip.waterfall import HEAT, LOST, SHARED, Waterfall, waterfall
 from photonsim.cost import baselines, peak_tops
 from photonsim.cost.baselines import Board
 from photonsim.cost.bill import Bill
@@ -56,7 +56,7 @@ def cost_figure(priced: Priced) -> Figure:
     layers.set_title(f"… layer by layer, {last}")
     draw_roofline(roof, chip, phases, _gpu())
     roof.set_title("What bounds the time")
-    path = light_path(chip)
+    path = waterfall(chip)
     if path is None:
         light.set_axis_off()
     else:
@@ -179,7 +179,7 @@ def _draw_step(axes: Axes, step: Step, bandwidth_bits_per_s: float, marker: str,
     axes.plot(*place, marker, color=colour, ms=6, mfc="none", mew=1.3)
 
 
-def draw_light(axes: Axes, path: LightPath) -> None:
+def draw_light(axes: Axes, path: Waterfall) -> None:
     """From the wall plug to one product: the power left after each stage, and where the rest went."""
     powers = [path.wall_power_w, *(stage.power_w for stage in path.stages)]
     names = ["wall plug, one core", *(SHORT_LOSS.get(stage.name, stage.name) for stage in path.stages)]

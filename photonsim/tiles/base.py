@@ -9,7 +9,9 @@ import equinox as eqx
 from jaxtyping import Array, Float, UInt32
 
 from photonsim.converters import Adc, Dac
-from photonsim.events import EventCounts
+from photonsim.events import PARTIAL_SUM_BITS, EventCounts
+
+StoredBits = tuple[float, float]  # of an input and of a weight
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,15 @@ class AbstractTile(eqx.Module):
     ) -> Float[Array, "*b m n"]:
         """`x @ w` through the programmed tiles; at most one leading batch axis, each element with its own key."""
 
+    @property
+    def operand_bits(self) -> StoredBits:
+        """Bits of an input and of a weight in SRAM: those of their converters, 32 where these are ideal."""
+        inputs, weights, _ = self.converter_bits
+        return inputs or PARTIAL_SUM_BITS, weights or PARTIAL_SUM_BITS
+
     @abc.abstractmethod
-    def events(self, batch: int, m: int, k: int, n: int) -> EventCounts:
-        """What `batch` products (m, k) × (k, n) take, the writing of the (k, n) operands included."""
+    def events(self, batch: int, m: int, k: int, n: int, stored_bits: StoredBits | None = None) -> EventCounts:
+        """What `batch` products (m, k) × (k, n) take, the writing of the (k, n) operands included.
+
+        `stored_bits`: of an input and of a weight in SRAM, where they are not `operand_bits`.
+        """

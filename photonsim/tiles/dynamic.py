@@ -22,9 +22,9 @@ from photonsim.devices.laser import Laser
 from photonsim.devices.modulator import Modulator
 from photonsim.devices.receiver import Receiver
 from photonsim.errors import check_count, check_number
-from photonsim.events import PARTIAL_SUM_BITS, EventCounts
+from photonsim.events import EventCounts
 from photonsim.tiles.balanced_detection import AbstractBalancedTile, Interference, interference
-from photonsim.tiles.base import Devices, Disturbance
+from photonsim.tiles.base import Devices, Disturbance, StoredBits
 from photonsim.tiles.die import Die
 from photonsim.tiles.live_operands import live_events
 from photonsim.tiles.readout import is_on
@@ -131,9 +131,9 @@ class DynamicCrossbar(AbstractBalancedTile):
             Disturbance("output error", f"{self.output_sigma:g} of the sum", {"output_sigma": 0.0}),
         )
 
-    def events(self, batch: int, m: int, k: int, n: int) -> EventCounts:
+    def events(self, batch: int, m: int, k: int, n: int, stored_bits: StoredBits | None = None) -> EventCounts:
         """See `AbstractTile.events`: both operands are converted in every symbol, and no weight is ever written."""
-        bits = self.input_dac.bits or PARTIAL_SUM_BITS, self.weight_dac.bits or PARTIAL_SUM_BITS
+        bits = stored_bits or self.operand_bits
         per_readout = self.terms_per_readout
         return live_events(
             (batch, m, k, n), self.rows, self.columns, self.wavelengths, per_readout, bits, self.broadcast

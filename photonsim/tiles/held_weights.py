@@ -6,9 +6,9 @@ from photonsim.events import PARTIAL_SUM_BITS, EventCounts
 def written_events(
     product: tuple[int, int, int, int],
     tile: tuple[int, int],
-    input_bits: int,
+    input_bits: float,
     writes: int,
-    written_bits: int,
+    written_bits: float,
     passes: int = 1,
     vectors_at_once: int = 1,
     references: int = 0,

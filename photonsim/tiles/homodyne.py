@@ -17,9 +17,9 @@ from photonsim.devices.laser import Laser
 from photonsim.devices.modulator import Modulator
 from photonsim.devices.receiver import Receiver
 from photonsim.errors import check_count, check_number
-from photonsim.events import PARTIAL_SUM_BITS, EventCounts
+from photonsim.events import EventCounts
 from photonsim.tiles.balanced_detection import AbstractBalancedTile, Interference, interference
-from photonsim.tiles.base import Devices, Disturbance
+from photonsim.tiles.base import Devices, Disturbance, StoredBits
 from photonsim.tiles.die import Die
 from photonsim.tiles.live_operands import live_events
 from photonsim.units import ratio_from_db
@@ -98,7 +98,7 @@ class Homodyne(AbstractBalancedTile):
         """See `AbstractTile.macs_per_cycle`."""
         return self.rows * self.columns
 
-    def events(self, batch: int, m: int, k: int, n: int) -> EventCounts:
+    def events(self, batch: int, m: int, k: int, n: int, stored_bits: StoredBits | None = None) -> EventCounts:
         """See `AbstractTile.events`: both operands are converted in every symbol, outputs once per integration."""
-        bits = self.input_dac.bits or PARTIAL_SUM_BITS, self.weight_dac.bits or PARTIAL_SUM_BITS
+        bits = stored_bits or self.operand_bits
         return live_events((batch, m, k, n), self.rows, self.columns, 1, self.integration_steps, bits)

@@ -29,8 +29,8 @@ from jaxtyping import Array, Float
 from photonsim.converters import Adc, Bend, Dac, bits_in_words
 from photonsim.devices import AbstractModulator, AbstractPassive, Laser, LinkBudget, Receiver, WeightCell
 from photonsim.errors import PhotonsimError, check_count, check_number
-from photonsim.events import PARTIAL_SUM_BITS, EventCounts
-from photonsim.tiles.base import AbstractTile, Converters, Devices, Disturbance, Reload
+from photonsim.events import EventCounts
+from photonsim.tiles.base import AbstractTile, Converters, Devices, Disturbance, Reload, StoredBits
 from photonsim.tiles.cell_errors import CellErrors
 from photonsim.tiles.die import Die, DieColumns, land
 from photonsim.tiles.encodings import AbstractEncoding, Differential, TwoPass
@@ -307,9 +307,9 @@ class AbstractIncoherentTile(AbstractTile):
 
     # The bill
 
-    def events(self, batch: int, m: int, k: int, n: int) -> EventCounts:
+    def events(self, batch: int, m: int, k: int, n: int, stored_bits: StoredBits | None = None) -> EventCounts:
         """See `written_events`: a reference column is written into every tile, too."""
-        weight_bits, input_bits = (bits or PARTIAL_SUM_BITS for bits in (self.cell.bits, self.input_dac.bits))
+        input_bits, weight_bits = stored_bits or self.operand_bits
         references, across = self.encoding.references, -(-n // self.columns)
         return written_events(
             (batch, m, k, n),

@@ -15,7 +15,7 @@ def live_events(
     columns: int,
     per_cycle: int,
     per_readout: int,
-    bits: tuple[int, int],
+    bits: tuple[float, float],
     broadcast: int = 1,
 ) -> EventCounts:
     """Counts of `batch` products (m, k) × (k, n), `product = (batch, m, k, n)`.

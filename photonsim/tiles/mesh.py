@@ -40,8 +40,8 @@ from photonsim.devices.modulator import Modulator
 from photonsim.devices.phase_shifter import PhaseShifter
 from photonsim.devices.receiver import Receiver
 from photonsim.errors import PhotonsimError, check_choice, check_count, check_fraction, check_number
-from photonsim.events import PARTIAL_SUM_BITS, EventCounts
-from photonsim.tiles.base import AbstractTile, Converters, Devices, Disturbance, Reload
+from photonsim.events import EventCounts
+from photonsim.tiles.base import AbstractTile, Converters, Devices, Disturbance, Reload, StoredBits
 from photonsim.tiles.die import Die
 from photonsim.tiles.engine import multiply
 from photonsim.tiles.fast_mesh import mesh_matrix_fast
@@ -225,10 +225,10 @@ class Mesh(AbstractTile):
 
     # The bill
 
-    def events(self, batch: int, m: int, k: int, n: int) -> EventCounts:
+    def events(self, batch: int, m: int, k: int, n: int, stored_bits: StoredBits | None = None) -> EventCounts:
         """Counts of `batch` products (m, k) × (k, n): every mesh is set once, all its phases, for all m rows."""
         phases = -(-k // self.rows) * -(-n // self.columns) * self.phase_shifters
-        input_bits, phase_bits = (bits or PARTIAL_SUM_BITS for bits in (self.input_dac.bits, self.phase_shifter.bits))
+        input_bits, phase_bits = (stored_bits or self.operand_bits)[0], self.operand_bits[1]  # phases have no format
         return written_events((batch, m, k, n), (self.rows, self.columns), input_bits, phases, phases * phase_bits)
 
 

@@ -32,7 +32,7 @@ from photonsim.converters.residues import ResidueNumbers
 from photonsim.devices import Laser, Modulator, Receiver, WeightCell
 from photonsim.errors import PhotonsimError, check_choice, check_count, check_number
 from photonsim.events import PARTIAL_SUM_BITS, EventCounts
-from photonsim.tiles.base import AbstractTile, Converters, Devices, Disturbance, Reload
+from photonsim.tiles.base import AbstractTile, Converters, Devices, Disturbance, Reload, StoredBits
 from photonsim.tiles.engine import ENGINES
 from photonsim.tiles.ffi import register
 from photonsim.tiles.noise import tile_keys
@@ -228,14 +228,14 @@ class Residue(AbstractTile):
 
     # The bill
 
-    def events(self, batch: int, m: int, k: int, n: int) -> EventCounts:
+    def events(self, batch: int, m: int, k: int, n: int, stored_bits: StoredBits | None = None) -> EventCounts:
         """Counts of `batch` products (m, k) × (k, n): three channels convert each operand and read two quadratures.
 
         `scale_operations`: shared exponents and three remainders of each input, and the way back for each sum.
         """
         down, across, channels = -(-k // self.rows), -(-n // self.columns), self.channels
         sums = m * n * down
-        input_bits, weight_bits = (bits or PARTIAL_SUM_BITS for bits in (self.input_dac.bits, self.cell.bits))
+        input_bits, weight_bits = stored_bits or self.operand_bits
         return EventCounts(
             macs=float(batch * m * k * n),
             tile_cycles=float(batch * m * down * across),

@@ -29,7 +29,7 @@ from photonsim.converters import full_scale_code, straight_through
 from photonsim.converters.slices import digit_count, split_digits
 from photonsim.errors import PhotonsimError, check_bits
 from photonsim.events import PARTIAL_SUM_BITS, EventCounts
-from photonsim.tiles.base import AbstractTile, Converters, Devices, Disturbance, Reload
+from photonsim.tiles.base import AbstractTile, Converters, Devices, Disturbance, Reload, StoredBits
 from photonsim.tiles.encodings import Differential
 from photonsim.tiles.incoherent import AbstractIncoherentTile
 from photonsim.tiles.partial_sums import Programmed, block_scales, encode, split_blocks
@@ -179,10 +179,10 @@ class Sliced(AbstractTile):
 
     # The bill
 
-    def events(self, batch: int, m: int, k: int, n: int) -> EventCounts:
+    def events(self, batch: int, m: int, k: int, n: int, stored_bits: StoredBits | None = None) -> EventCounts:
         """Counts of all passes: each matrix of digits is written once and streams every digit of the inputs.
 
-        The digital side reads and adds each pass to the ones before.
+        The digital side reads and adds each pass to the ones before. SRAM holds digits, whatever the operands' format.
         """
         input_digits, weight_digits = self.digits
         events = self.inner.events(batch, input_digits * m, k, n) * weight_digits

@@ -20,8 +20,8 @@ from jaxtyping import Array, Float
 from photonsim.converters import Adc, Bend, Dac, bits_in_words, full_scale_code
 from photonsim.devices import AbstractModulator, AbstractPassive, Laser, LinkBudget, Modulator, Receiver
 from photonsim.errors import check_count, check_number
-from photonsim.events import PARTIAL_SUM_BITS, EventCounts
-from photonsim.tiles.base import AbstractTile, Converters, Devices, Disturbance
+from photonsim.events import EventCounts
+from photonsim.tiles.base import AbstractTile, Converters, Devices, Disturbance, StoredBits
 from photonsim.tiles.die import Die, DieColumns
 from photonsim.tiles.engine import multiply
 from photonsim.tiles.inputs import InputPath, input_disturbances, leak_variance, shape_inputs
@@ -193,7 +193,7 @@ class TimeIntegrating(AbstractTile):
         inputs = shape_inputs(self.input_path, x, self.integration_steps) if self.input_path.shapes else x
         return multiply(inputs, programmed, self.readout, shared, key_data, row_offset, engine)
 
-    def events(self, batch: int, m: int, k: int, n: int) -> EventCounts:
+    def events(self, batch: int, m: int, k: int, n: int, stored_bits: StoredBits | None = None) -> EventCounts:
         """See `AbstractTile.events`: the server sends every weight again for each group of `rows` vectors."""
-        bits = self.input_dac.bits or PARTIAL_SUM_BITS, self.weight_dac.bits or PARTIAL_SUM_BITS
+        bits = stored_bits or self.operand_bits
         return live_events((batch, m, k, n), self.rows, self.columns, 1, self.integration_steps, bits)

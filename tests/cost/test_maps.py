@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from photonsim.chip import load_chip, preset_names
-from photonsim.chip.light_path import LOST, SHARED, light_path
+from photonsim.chip.waterfall import LOST, SHARED, waterfall
 from photonsim.cost import ForwardPass, Product, architecture, baselines, energy, forward, peak_power_w
 from photonsim.cost.break_even import with_array
 from photonsim.cost.break_even_map import price_map, shape_map
@@ -89,7 +89,7 @@ def test_the_bills_of_the_products_add_up_to_that_of_the_pass(name):
 @pytest.mark.parametrize("name", [name for name in preset_names() if name != "ideal"])
 def test_the_light_starts_at_the_power_that_is_billed_and_ends_at_the_photons_of_a_product(name):
     chip = load_chip(name)
-    path = light_path(chip)
+    path = waterfall(chip)
     assert path is not None
     assert chip.cores * path.wall_power_w == pytest.approx(peak_power_w(chip)[LASER])
     powers = [path.wall_power_w, *(stage.power_w for stage in path.stages)]
@@ -103,7 +103,7 @@ def test_the_light_starts_at_the_power_that_is_billed_and_ends_at_the_photons_of
 def test_losses_that_a_tile_names_stage_by_stage_stand_in_its_path_one_by_one():
     tile = cast(Crossbar, ENVISE.tile)
     stages = {"coupler": Loss("coupler", 2.0), "row_tree": SplitterTree(128, 0.4)}
-    path = light_path(replace(ENVISE, tile=replace(tile, stages=stages)))
+    path = waterfall(replace(ENVISE, tile=replace(tile, stages=stages)))
     assert path is not None
     losses = {
         stage.name: stage.loss_db(before.power_w) for before, stage in zip(path.stages, path.stages[1:], strict=False)
@@ -113,4 +113,4 @@ def test_losses_that_a_tile_names_stage_by_stage_stand_in_its_path_one_by_one():
     assert path.stages[-1].kind == SHARED
     assert losses[path.stages[-1].name] == pytest.approx(10 * math.log10(128**2), abs=1e-3)
     assert [stage.kind for stage in path.stages[1:-1]] == [LOST] * 3
-    assert light_path(load_chip("ideal")) is None
+    assert waterfall(load_chip("ideal")) is None

@@ -25,7 +25,7 @@ class Stage(NamedTuple):
         return float(db_from_ratio(before_w / self.power_w))
 
 
-class LightPath(NamedTuple):
+class Waterfall(NamedTuple):
     """Wall-plug power of one core, the stages after it, and photons of a product at full scale; 0 where not counted."""
 
     wall_power_w: float
@@ -33,7 +33,7 @@ class LightPath(NamedTuple):
     photons_per_mac: float
 
 
-def light_path(chip: Chip) -> LightPath | None:
+def waterfall(chip: Chip) -> Waterfall | None:
     """The way of one core's light at full scale, losses first and then the division; none for a chip without light."""
     tile: Any = getattr(chip.tile, "inner", chip.tile)
     laser = tile.laser
@@ -49,7 +49,7 @@ def light_path(chip: Chip) -> LightPath | None:
         detected_w = photons * float(laser.photon_energy_j) * float(tile.clock_hz)
         mesh = ", and the mesh's loss" if hasattr(tile, "cells_deep") else ""
         stages.append(Stage(f"divided among the products{mesh}", detected_w, SHARED))
-    return LightPath(float(laser.wall_power_w), tuple(stages), photons)
+    return Waterfall(float(laser.wall_power_w), tuple(stages), photons)
 
 
 def _losses_db(tile: Any) -> list[tuple[str, float]]:
