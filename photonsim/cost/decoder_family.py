@@ -23,6 +23,7 @@ DECODERS = (  # dense decoders of every size whose shapes are published
     "mt-nlg-530b",
 )
 ASPECT = 128.0  # width over depth of GPT-3: 12,288 / 96
+LARGEST = 1e18  # a thousand quadrillion
 HEAD_DIM, VOCABULARY, CONTEXT = 128, 50257, 2048  # GPT-3's too
 
 
@@ -36,14 +37,14 @@ def read_size(text: str) -> float:
         raise PhotonsimError(
             f"Size {text!r} is neither a number of parameters nor a model. {nearest(text, entries())}"
         ) from None
-    check_number("size", size, above=0.0)
+    _check_size("size", size)
     return size
 
 
 def decoder_family(smallest: float, largest: float, aspect: float = ASPECT) -> tuple[Architecture, ...]:
     """Published dense decoders between two sizes, then scaled ones at every power of ten above them, and at the end."""
     for name, size in (("smallest", smallest), ("largest", largest)):
-        check_number(name, size, above=0.0)
+        _check_size(name, size)
     if smallest > largest:
         raise PhotonsimError(f"The smallest model, {smallest:g} parameters, is larger than the largest, {largest:g}.")
     published = sorted((load_architecture(name) for name in DECODERS), key=lambda model: model.parameters)
@@ -64,7 +65,7 @@ def scaled_decoder(parameters: float, aspect: float = ASPECT) -> Architecture:
     The width is rounded to whole heads, the depth to the number of parameters.
     """
     check_number("aspect", aspect, above=0.0)
-    check_number("parameters", parameters, above=0.0)
+    _check_size("parameters", parameters)
     heads = max(round((aspect * parameters / 12) ** (1 / 3) / HEAD_DIM), 1)
     width = heads * HEAD_DIM
     depth = max(round((parameters - (VOCABULARY + CONTEXT) * width) / (12 * width**2)), 1)
@@ -74,4 +75,16 @@ def scaled_decoder(parameters: float, aspect: float = ASPECT) -> Architecture:
         "source": f"no such model: GPT-3's heads and vocabulary, width over depth {aspect:g}",
         "assumed": True,
     }
-    return architecture(config | {"n_positions": CONTEXT}, f"{parameters:.3g}".replace("e+", "e"), **about)
+    model = architecture(config | {"n_positions": CONTEXT}, f"{parameters:.3g}".replace("e+", "e"), **about)
+    if abs(model.parameters / parameters - 1) > 0.5:
+        raise PhotonsimError(
+            f"No decoder of {parameters:g} parameters has whole heads of {HEAD_DIM}, GPT-3's vocabulary and {aspect:g} "
+            "times the width of its depth: take more parameters, or another aspect."
+        )
+    return model
+
+
+def _check_size(name: str, size: float) -> None:
+    check_number(name, size, above=0.0)
+    if size > LARGEST:
+        raise PhotonsimError(f"{name} = {size:g}: models here have up to {LARGEST:g} parameters.")

@@ -94,8 +94,8 @@ class Point(NamedTuple):
         return sum(self.parts[name] for name in names[: names.index(part) + 1])
 
     def advantage(self, joules: float) -> float:
-        """300 fJ per multiply-accumulate over `joules` per token."""
-        return self.baseline_2023_j / joules
+        """300 fJ per multiply-accumulate over `joules` per token; infinite over nothing."""
+        return self.baseline_2023_j / joules if joules else math.inf
 
     @property
     def largest_part(self) -> str:
@@ -110,6 +110,8 @@ def fitted(chip: Chip, rows: int, columns: int) -> Chip:
     """The chip with arrays of another size, and the laser that gives a dot product the photons it has now."""
     now = _crossbar(chip)
     tile = dataclasses.replace(now, rows=rows, columns=columns)
+    if isinstance(now.laser.power_w, int | float) and now.laser.power_w == 0:
+        return dataclasses.replace(chip, tile=tile)  # an exact chip, which needs no light
     power_w = now.laser.power_w * (now.photons_per_mac * now.rows) / (tile.photons_per_mac * rows)
     return dataclasses.replace(chip, tile=eqx.tree_at(lambda each: each.laser.power_w, tile, power_w))
 
@@ -263,8 +265,8 @@ def advantage_of(chip: Chip, model: Architecture, tokens: int, storage: Storage 
 
 
 def exponent(widths: Sequence[float], energies: Sequence[float]) -> float:
-    """The least-squares slope of `ln energy` over `ln width`; needs two widths."""
-    if len(set(widths)) < 2:
+    """The least-squares slope of `ln energy` over `ln width`; NaN without two widths, or where energy is none."""
+    if len(set(widths)) < 2 or min(energies) <= 0:
         return math.nan
     return float(np.polyfit(np.log(widths), np.log(energies), 1)[0])
 
@@ -275,7 +277,13 @@ def light_exponent(points: Sequence[Point]) -> float:
 
 
 def width_for(points: Sequence[Point], advantage: float) -> float:
-    """Width at which the whole bill, weights staying, is that much below 300 fJ: extrapolated from the last two."""
-    (near, far) = [(math.log(point.width), math.log(point.advantage(point.total_j))) for point in points[-2:]]
+    """Width at which the whole bill, weights staying, is that much below 300 fJ.
+
+    Extrapolated from the two largest models that are only scaled; NaN without them.
+    """
+    scaled = [point for point in points if point.model.assumed][-2:]
+    if len({point.width for point in scaled}) < 2:
+        return math.nan
+    near, far = ((math.log(point.width), math.log(point.advantage(point.total_j))) for point in scaled)
     slope = (far[1] - near[1]) / (far[0] - near[0])
     return math.exp(far[0] + (math.log(advantage) - far[1]) / slope)

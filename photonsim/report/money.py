@@ -213,6 +213,8 @@ def _notes(bought: Bought) -> Text:
 
 def short(number: float) -> str:
     """A large count with three digits: `2.79M`, `14.8T`."""
+    if number < 1000:
+        return significant(number)
     if number >= 10.0 ** max(PREFIXES) * 1000:
         return f"{number:.3g}"
     return si(number, "").replace(" ", "").replace("G", "B").replace("P", "Q")

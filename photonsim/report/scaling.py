@@ -69,7 +69,7 @@ def scaling_record(study: Study) -> dict[str, Any]:
             for size, value, words in CLAIMS
         ],
         "advantage_by_assumption": study.reached,
-        "width_for_8000": _known(width_for(points, CLAIMS[-1][1])) if len(points) > 1 else None,
+        "width_for_8000": _known(width_for(points, CLAIMS[-1][1])),
         "boundary": "package; grown arrays, no host and no cooling",
     }
 
@@ -93,7 +93,7 @@ def _point_record(point: Point) -> dict[str, Any]:
             "digital_300_fj_per_mac": point.baseline_2023_j,
             **point.digital_j,
         },
-        "advantage": {name: point.advantage(point.up_to_j(name)) for name in PARTS}
+        "advantage": {name: _known(point.advantage(point.up_to_j(name))) for name in PARTS}
         | {"weights_fetched": point.advantage(point.fetched_j), "as_built": point.advantage(point.as_built_j)},
         "largest_part": point.largest_part,
     }
@@ -190,7 +190,7 @@ def _verdict(study: Study) -> Text:
     points = study.points
     last = points[-1]
     lines = []
-    if len(points) > 1:
+    if math.isfinite(light_exponent(points)):
         lines.append(
             f"Light per multiply-accumulate goes as width^{light_exponent(points):.2f} (law: −1), the whole bill as "
             f"width^{_total_exponent(points):.2f}.".replace("^-", "^−")
@@ -202,7 +202,7 @@ def _verdict(study: Study) -> Text:
         f"{last.largest_part.removeprefix('+ ')}. Weights that are fetched for each pass cap it at {times(cap)}×, "
         f"whatever the width; most of that is {fetched.removeprefix('+ ')}."
     )
-    if len(points) > 1 and last.advantage(last.total_j) < CLAIMS[-1][1]:
+    if math.isfinite(width_for(points, CLAIMS[-1][1])) and last.advantage(last.total_j) < CLAIMS[-1][1]:
         lines.append(f"8,000× by these assumptions takes a width of {times(width_for(points, CLAIMS[-1][1]))}.")
     scaled = [point for point in points if point.model.assumed]
     if scaled:
@@ -219,6 +219,8 @@ def _verdict(study: Study) -> Text:
 
 def times(ratio: float) -> str:
     """A ratio, two digits of it, with a prefix from ten thousand on."""
+    if math.isinf(ratio):
+        return "∞"
     return significant(ratio, 2) if ratio < 1e4 else si(ratio, "").replace(" ", "")
 
 

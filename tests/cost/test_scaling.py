@@ -96,6 +96,18 @@ def test_the_width_for_an_advantage_is_where_a_model_so_wide_has_it(points):
     assert width_for(points, reached) == pytest.approx(beyond.width, rel=0.02)
 
 
+def test_a_width_is_extrapolated_from_scaled_models_only(points):
+    assert math.isnan(width_for(points[:1], 8000.0))
+    assert math.isnan(width_for([points[0], points[0]], 8000.0))
+
+
+def test_an_exact_chip_needs_no_light_and_still_pays_for_memory():
+    point = scaling_point(load_chip("ideal"), load_architecture("gpt2"), TOKENS)
+    assert point.parts[LIGHT] == 0
+    assert point.advantage(point.parts[LIGHT]) == math.inf
+    assert point.largest_part == "+ memory"
+
+
 def test_a_grown_array_keeps_the_photons_of_a_dot_product():
     for size in ((64, 2048), (1024, 1024), (200_000, 128)):
         grown = fitted(CHIP, *size).tile
@@ -165,6 +177,8 @@ def test_gpt_3_is_a_member_of_its_own_family():
         (lambda: decoder_family(1e12, 1e9), "is larger than the largest"),
         (lambda: decoder_family(-1, 1e9), "must be above 0"),
         (lambda: scaled_decoder(1e9, 0.0), "aspect = 0"),
+        (lambda: scaled_decoder(1e5), "No decoder of 100000 parameters"),
+        (lambda: decoder_family(1e9, 1e30), "up to 1e"),
         (lambda: read_size("gpt-7"), "neither a number of parameters nor a model"),
         (lambda: fitted(load_chip("lightening-transformer-b-4bit"), 8, 8), "no crossbars"),
         (lambda: scaling_point(CHIP, FAMILY[0], 0), "tokens = 0"),
