@@ -201,7 +201,7 @@ Grey is heat in the laser, red is lost, blue is divided: light that other produc
 {mapped} against {rival}, energy of the package. Left, a prompt alone: efficiency of the laser
 against energy of all converters, everything else held; the ratio goes from {low} to {high}, and the black line is
 even. Right, a whole request: size of the array against batch, the laser held, so that a larger array has fewer photons
-for each product. A price says nothing of the answer: `photonsim run` does.
+for each product; a dash does not fit the memory. A price says nothing of the answer: `photonsim run` does.
 
 ## How long pricing takes
 

@@ -12,9 +12,11 @@ from photonsim.cost.architecture import Architecture
 from photonsim.cost.break_even import break_even
 from photonsim.cost.break_even_map import price_map, shape_map
 from photonsim.cost.cluster import SPLITS, several
+from photonsim.cost.explanation import explain_vector_work
 from photonsim.cost.planning import OBJECTIVES
 from photonsim.cost.sensitivity import sensitivities
 from photonsim.cost.serving import Request, concurrent_requests, serve, serve_digitally
+from photonsim.cost.tariff import VECTOR_UNIT
 from photonsim.cost.workload import Storage
 from photonsim.errors import PhotonsimError, check_choice, nearest
 from photonsim.models.registry import TINY_FOLDER
@@ -143,6 +145,9 @@ def _explained(priced: Priced, component: str) -> list[str]:
     if not found:
         known = (*components, MAPPING, AREA, EVERYTHING)
         raise PhotonsimError(f"--explain {component}: no such component. {nearest(component, known)}")
-    phases = priced.phases.values()
-    opened = [explain(phase.site, each, priced.chip, phase.tokens) for phase in phases for each in found]
-    return [line for lines in opened for line in [*lines, ""]]
+    lines = []
+    for phase in priced.phases.values():
+        for each in found:
+            lines += explain(phase.site, each, priced.chip, phase.tokens)
+            lines += [*(explain_vector_work(phase.workload) if each == VECTOR_UNIT else ()), ""]
+    return lines

@@ -68,11 +68,12 @@ def break_even(
         joules = [float(laid_energy(chip, layout).total_j) for layout in laid]
         return request_j(request, *joules) / digital_j
 
-    def remade(chip: Chip, request: Request) -> float:
-        """Another layout, and a baseline of its own; infinite where it no longer fits the memory."""
+    def remade(size: int, request: Request) -> float:
+        """Another layout, and a baseline of its own; infinite where it cannot be built or does not fit the memory."""
         try:
-            photonic = serve(chip, model, request, storage).j_per_request
-            return float(photonic) / float(serve_digitally(baseline, chip, model, request, storage).j_per_request)
+            other = with_array(chip, size) if size else chip
+            photonic = serve(other, model, request, storage).j_per_request
+            return float(photonic) / float(serve_digitally(baseline, other, model, request, storage).j_per_request)
         except PhotonsimError:
             return float("inf")
 
@@ -80,10 +81,10 @@ def break_even(
     found = [
         _continuous(LASER_EFFICIENCY, lambda value: repriced(_with_efficiency(chip, value)), efficiency, now, 1.0),
         _continuous(CONVERTER_ENERGY, lambda factor: repriced(_with_converters(chip, factor)), 1.0, now, 0.0),
-        _whole(ARRAY_SIZE, lambda size: remade(with_array(chip, size), request), chip.tile.rows, now),
+        _whole(ARRAY_SIZE, lambda size: remade(size, request), chip.tile.rows, now),
     ]
     if model.generates:
-        found.append(_whole(BATCH, lambda batch: remade(chip, request._replace(batch=batch)), request.batch, now))
+        found.append(_whole(BATCH, lambda batch: remade(0, request._replace(batch=batch)), request.batch, now))
     return tuple(found)
 
 

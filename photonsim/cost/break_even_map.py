@@ -33,7 +33,7 @@ FACTORS = (1e-3, 10.0)
 
 
 class BreakEvenMap(NamedTuple):
-    """Joules of a request on the chip over those on the baseline: `ratio[y][x]`; NaN where it does not fit.
+    """Joules of a request on the chip over those on the baseline: `ratio[y][x]`; NaN where that cannot be.
 
     - `x_now`, `y_now`: the chip and the request as they are.
     """
@@ -84,24 +84,32 @@ def shape_map(
     """Rows and columns of the array, `octaves` either way, against the batch; the laser is held."""
     inner = getattr(chip.tile, "inner", chip.tile)
     sizes = sorted({max(round(inner.rows * 2.0**step), 1) for step in range(-octaves, octaves + 1)})
-    chips = [with_array(chip, size) for size in sizes]
-    ratio = [_ratios(chips, model, request._replace(batch=batch), baseline, storage) for batch in batches]
+    chips = [_resized(chip, size) for size in sizes]
+    ratio = [_ratios(chip, chips, model, request._replace(batch=batch), baseline, storage) for batch in batches]
     return _map((ARRAY_SIZE, BATCH), sizes, batches, np.asarray(ratio), (inner.rows, request.batch))
 
 
-def _ratios(chips: list[Chip], model: Architecture, request: Request, baseline, storage) -> list[float]:
+def _resized(chip: Chip, size: int) -> Chip | None:
+    """The chip with another array; none where there can be no such array."""
+    try:
+        return with_array(chip, size)
+    except PhotonsimError:
+        return None
+
+
+def _ratios(chip: Chip, chips: list[Chip | None], model: Architecture, request: Request, baseline, storage):
     """A row of chips that differ in nothing but their arrays, which digital hardware knows nothing of.
 
-    NaN where the model or its batch no longer fits the memory.
+    NaN where there is no such chip, and where the model or its batch no longer fits the memory.
     """
     asked = [workload for workload in workloads(model, request, storage) if workload]
     try:
         for workload in asked:
-            check_capacity(chips[0].name, workload, chips[0].memory.dram_capacity_bits)
-        digital_j = float(serve_digitally(baseline, chips[0], model, request, storage).j_per_request)
+            check_capacity(chip.name, workload, chip.memory.dram_capacity_bits)
+        digital_j = float(serve_digitally(baseline, chip, model, request, storage).j_per_request)
     except PhotonsimError:
         return [float("nan")] * len(chips)
-    return [_request_j(chip, asked, request) / digital_j for chip in chips]
+    return [float("nan") if each is None else _request_j(each, asked, request) / digital_j for each in chips]
 
 
 def _request_j(chip: Chip, asked: list[Workload], request: Request) -> float:

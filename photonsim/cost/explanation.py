@@ -13,6 +13,7 @@ from typing import Any
 from photonsim.chip import Chip, Source
 from photonsim.cost.area import area
 from photonsim.cost.bill import Bill, Charge
+from photonsim.cost.workload import Workload
 
 Sources = tuple[tuple[str, Source], ...]
 
@@ -37,16 +38,16 @@ def explain(bill: Bill, component: str, hardware: Any, tokens: int = 1, width: i
             if not charge.joules
         )
         lines += _wrapped(f"nothing: {nothing}", width, "  ")
-    added = " + ".join(f"{charge.joules:.7g}" for charge in paid) or "0"
+    added = " + ".join(f"{charge.joules:.7g}" for charge in paid) + " = " if len(paid) > 1 else ""
     each = f" = {joules / tokens:.7g} J for each of {tokens} tokens" if tokens > 1 else ""
-    return [*lines, *_wrapped(f"added up: {added} = {joules:.7g} J{each}", width, "  ")]
+    return [*lines, *_wrapped(f"added up: {added}{joules:.7g} J{each}", width, "  ")]
 
 
 def _charge_lines(charge: Charge, hardware: Any, width: int) -> Iterator[str]:
     """One line of the bill: its boundary, count × price = product, and where the price is from."""
     yield f"  {charge.what} [boundary: {charge.boundary}]"
     yield f"    {charge.count:.7g} × {charge.price:.7g} {charge.price_unit} = {charge.joules:.7g} J"
-    if [name for name, _ in charge.sources] != [charge.price_name]:
+    if charge.price_name not in dict(charge.sources):
         yield from _wrapped(f"price: {charge.price_name}, which follows from", width, "    ")
     yield from _source_lines(charge.sources, hardware, width)
 
@@ -65,6 +66,16 @@ def source_text(source: Source) -> str:
     """A source as a reader should see it: the text, and whether the number is published or assumed, with its range."""
     between = "" if source.low is None else f", range {source.low:g} to {source.high:g}"
     return f"{source.text} [assumed{between}]" if source.assumed else f"{source.text} [published]"
+
+
+def explain_vector_work(workload: Workload) -> list[str]:
+    """The vector unit's operations by what they are for."""
+    counted: dict[str, int] = {}
+    for work in workload.vector:
+        counted[work.name] = counted.get(work.name, 0) + work.operations
+    total = max(sum(counted.values()), 1)
+    parts = (f"{name} {count:.4g} ({100 * count / total:.1f} %)" for name, count in counted.items())
+    return _wrapped(f"vector operations: {', '.join(parts)}", 80, "  ")
 
 
 def explain_area(chip: Chip, width: int = 80) -> list[str]:

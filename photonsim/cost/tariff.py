@@ -64,6 +64,7 @@ DERIVED = {  # a price and the settings it follows from
     "tile.ring_hold_power_w": ("tile.ring.tuning_m_per_w", "tile.resonance_offset_m", "tile.cell.hold_power_w"),
 }
 DRIVE_SETTINGS = ("capacitance_f", "half_wave_voltage_v", "swing_v", "activity")  # `½ α C V²`
+NODE = "digital.node_nm"  # of every price of the digital unit
 UNITS = {"_j_per_bit": "J/bit", "_j": "J", "_w": "W", "_ratio": "J/J"}
 
 
@@ -243,6 +244,7 @@ def charge(line: Line, owner: Any, sources: tuple[tuple[str, Source], ...], limi
     check_number(line.price_name, price, at_least=0.0)
     unit = next(unit for ending, unit in UNITS.items() if line.price_name.endswith(ending))
     settings = (*(_drive_settings(line.price_name, owner) or _settings_behind(line.price_name)), *limits)
+    settings += (NODE,) if line.price_name.startswith("digital.") else ()
     named = sources_of(settings, sources)
     return Charge(
         line.component, line.boundary, line.what, line.price_name, unit, named, line.times, line.share * price

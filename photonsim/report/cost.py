@@ -2,7 +2,6 @@
 
 import math
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -20,6 +19,7 @@ from photonsim.cost.mapping import (
 from photonsim.cost.serving import Phase
 from photonsim.report.chips import area_table
 from photonsim.report.cost_record import PACKAGE, Priced, array_used, cost_record
+from photonsim.report.layout import plain_table
 from photonsim.report.quantities import plain_setting, si, significant
 
 SHORT = {  # what a dataflow does, where there is little room
@@ -46,7 +46,7 @@ def cost_tables(priced: Priced) -> RenderableType:
 def _answer(priced: Priced) -> Table:
     service, request = priced.service, priced.service.request
     asked = f"{request.prompt} tokens in, {request.output} out" if service.decode else "one pass"
-    table = _table(
+    table = plain_table(
         "A request", f"{asked}, batch {request.batch}; {priced.model.parameters / 1e9:.3g} billion parameters"
     )
     table.add_column("")
@@ -68,7 +68,7 @@ def _answer(priced: Priced) -> Table:
 
 
 def _energy(priced: Priced) -> Table:
-    table = _table("Energy per token", f"by component; boundary: {PACKAGE}")
+    table = plain_table("Energy per token", f"by component; boundary: {PACKAGE}")
     table.add_column("component")
     for name in priced.phases:
         table.add_column(name, justify="right")
@@ -87,7 +87,7 @@ def _energy(priced: Priced) -> Table:
 
 
 def _boundaries(priced: Priced) -> Table:
-    table = _table("Boundaries", "each holds the ones above it; a multiply-accumulate is two operations")
+    table = plain_table("Boundaries", "each holds the ones above it; a multiply-accumulate is two operations")
     table.add_column("inside")
     for name in priced.phases:
         table.add_column(f"{name}\nJ/token", justify="right")
@@ -104,9 +104,8 @@ def _boundaries(priced: Priced) -> Table:
 
 def _products(priced: Priced) -> Table:
     """Where the time of a token goes, product by product."""
-    table = _table(
-        "Where the time goes", f"share of a pass, and what bounds it; DRAM is {priced.chip.memory.dram_name}"
-    )
+    caption = f"share of a pass, and what bounds it; DRAM is {priced.chip.memory.dram_name}"
+    table = plain_table("Where the time goes", caption, tight=True)
     table.add_column("product", overflow="fold")
     table.add_column("dataflow", no_wrap=True)
     for name in priced.phases:
@@ -137,7 +136,7 @@ def _percent(share: float) -> str:
 
 
 def _baselines(priced: Priced) -> Table:
-    table = _table("The same request elsewhere", "inside the package, and with host and building")
+    table = plain_table("The same request elsewhere", "inside the package, and with host and building")
     table.add_column("hardware", overflow="fold")
     for header in ("decode\ntime/token", "decode\nbound by", "package\nJ/request", "site\nJ/request"):
         table.add_column(header, justify="right")
@@ -154,7 +153,7 @@ def _baselines(priced: Priced) -> Table:
 
 
 def _break_even(priced: Priced) -> Table:
-    table = _table("Break-even", f"J/request inside the package, against {priced.against}; each setting alone")
+    table = plain_table("Break-even", f"J/request inside the package, against {priced.against}; each setting alone")
     table.add_column("setting", overflow="fold")
     for header in ("now", "breaks even at", "× digital now", "at best"):
         table.add_column(header, justify="right")
@@ -170,12 +169,12 @@ def _map_tables(priced: Priced) -> list[Table]:
     tables = []
     for found in priced.maps:
         caption = f"down: {found.y_setting}; across: {found.x_setting}"
-        table = _table(f"× {priced.against}", caption)
+        table = plain_table(f"× {priced.against}", caption)
         table.add_column("")
         for value in found.x:
             table.add_column(plain_setting(value), justify="right")
         for value, row in zip(found.y, found.ratio, strict=True):
-            cells = ("no room" if math.isnan(each) else significant(each) for each in row)
+            cells = ("–" if math.isnan(each) else significant(each) for each in row)
             table.add_row(plain_setting(value), *cells)
         tables.append(table)
     return tables
@@ -192,6 +191,8 @@ def _notes(priced: Priced) -> Text:
         lines.append(_why_decode_waits(priced, service.decode))
     if service.prefill.choices:
         lines.append(f"Dataflows are the best for {priced.objective}; --explain mapping says why.")
+    if priced.maps and (service.prefill.choices or priced.chips > 1):
+        lines.append("Break-even is that of the usual dataflows, and leaves out messages between chips.")
     guesses = len(cost_record(priced)["assumed"])
     lines.append(f"{guesses} settings behind these numbers are assumed; --explain COMPONENT opens a line of the bill.")
     return Text("\n".join(lines))
@@ -224,13 +225,3 @@ def mapping_lines(priced: Priced) -> list[str]:
         lines.append(f"{name}, best for {priced.objective}:")
         lines += [f"  {choice.product}: {choice.why(priced.objective or '')}" for choice in phase.choices]
     return lines
-
-
-def _table(title: str, caption: str) -> Table:
-    return Table(
-        title=Text.assemble((title, "bold"), (f"  {caption}", "dim")),
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        width=80,
-    )

@@ -69,7 +69,8 @@ def cost_figure(priced: Priced) -> Figure:
         draw_map(axes, found, priced.against, (found.x_now, found.y_now))
         axes.set_title(f"Where light would win: {title}")
     name = priced.model.title or priced.model.name
-    figure.suptitle(f"{name} on {chip.title}, beside {baseline}", x=0.01, ha="left", fontweight="bold")
+    count = f"{priced.chips} × " if priced.chips > 1 else ""
+    figure.suptitle(f"{name} on {count}{chip.title}, beside {baseline}", x=0.01, ha="left", fontweight="bold")
     return figure
 
 
@@ -243,7 +244,7 @@ def _write_ratios(axes: Axes, found: BreakEvenMap, x: np.ndarray, y: np.ndarray,
     """The ratio of every point, in white where the colour is dark."""
     for row, values in enumerate(found.ratio):
         for column, value in enumerate(values):
-            text = "does\nnot fit" if math.isnan(value) else significant(value, 2)
+            text = "–" if math.isnan(value) else significant(value, 2)
             dark = not math.isnan(value) and abs(math.log10(value)) > 0.6 * reach
             place, colour = (x[column], y[row] + 0.12), "white" if dark else "black"
             axes.annotate(text, place, ha="center", va="center", fontsize=7.5, color=colour)

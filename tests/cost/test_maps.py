@@ -11,7 +11,14 @@ import pytest
 from photonsim.chip import load_chip, preset_names
 from photonsim.chip.waterfall import LOST, SHARED, waterfall
 from photonsim.cost import ForwardPass, Product, architecture, baselines, energy, forward, peak_power_w
-from photonsim.cost.break_even import with_array
+from photonsim.cost.break_even import (
+    ARRAY_SIZE,
+    BATCH,
+    CONVERTER_ENERGY,
+    LASER_EFFICIENCY,
+    break_even,
+    with_array,
+)
 from photonsim.cost.break_even_map import price_map, shape_map
 from photonsim.cost.by_product import product_bills
 from photonsim.cost.cluster import linked
@@ -61,6 +68,20 @@ def test_a_map_of_shapes_has_the_ratio_of_every_layout_and_says_where_there_is_n
     assert found.ratio[0][1] == pytest.approx(ratio(small))
     assert found.ratio[1][2] == pytest.approx(ratio(with_array(small, 24), REQUEST._replace(batch=4)))
     assert all(math.isnan(each) for each in found.ratio[2])
+
+
+def test_an_array_that_cannot_be_built_has_no_price():
+    """Groups of more than 72 overflow Mirage's residues; its own has 16 rows."""
+    chip = load_chip("mirage-2024")
+    found = shape_map(chip, MODEL, REQUEST, FLOOR, octaves=3, batches=(1,))
+    assert found.x == (2, 4, 8, 16, 32, 64, 128)
+    assert [math.isnan(each) for each in found.ratio[0]] == [False] * 6 + [True]
+    assert {each.setting for each in break_even(chip, MODEL, REQUEST, FLOOR)} == {
+        LASER_EFFICIENCY,
+        CONVERTER_ENERGY,
+        ARRAY_SIZE,
+        BATCH,
+    }
 
 
 def test_the_optics_inside_a_sliced_tile_have_a_map_too():
