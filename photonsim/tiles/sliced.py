@@ -5,7 +5,8 @@
 The codes of a block are cut into digits (`converters/slices.py`), of one bit less than the inner tile's converters,
 which hold the sign with each. Weights of one place are a matrix of their own: its blocks are written one below the
 other like those of a longer matrix. Inputs of one place are a pass of all vectors through all of them. Each pass has
-its own light, noise, and conversions; the digital side shifts and adds.
+its own light, noise, and conversions; the digital side shifts and adds. All passes are rows of one product, so that the
+kernel lays the weights out once, and reads them from memory once where there are few vectors.
 
 Digits are whole numbers that the inner tile must not scale to their own largest, or one code of its output converter
 would no longer be one unit of the sum. So their scales are held: of weights, when they are written; of inputs, by one
@@ -169,13 +170,14 @@ class Sliced(AbstractTile):
         return self.inner.compact(programmed)
 
     def matmul(self, x, programmed, key_data, engine="auto", row_offset=0) -> Any:
-        """See `AbstractTile.matmul`: a pass of the inner tile for each digit of the inputs, with a key of its own."""
+        """See `AbstractTile.matmul`: the digits of an input are rows of one product, a pass of the inner tile each.
+
+        Rows `d m` to `d m + d - 1` of the noise stream are the passes of row m with its d digits.
+        """
         input_digits, weight_digits = self.digits
-        total = 0.0
-        for place in range(input_digits):
-            digits = _input_digits(x, self.rows, self.input_bits, self.digit_bits[0], place, weight_digits)
-            total = total + self.inner.matmul(digits, programmed, _pass_key(key_data, place), engine, row_offset)
-        return total
+        digits = _input_digits(x, self.rows, self.input_bits, self.digit_bits[0], weight_digits)
+        read = self.inner.matmul(digits, programmed, key_data, engine, input_digits * row_offset)
+        return jnp.sum(read.reshape(*x.shape[:-1], input_digits, read.shape[-1]), axis=-2)
 
     # The bill
 
@@ -221,14 +223,16 @@ def _weight_digits(w: Float[Array, "*b k n"], rows: int, bits: int, slice_bits: 
     return digits, scaled
 
 
-@functools.partial(jax.jit, static_argnums=(1, 2, 3, 4, 5))
-def _input_digits(x: Float[Array, "*b m k"], rows: int, bits: int, slice_bits: int, place: int, copies: int):
-    """The digits of one place as inputs: in each block one more, at full scale; `copies` times over."""
+@functools.partial(jax.jit, static_argnums=(1, 2, 3, 4))
+def _input_digits(x: Float[Array, "*b m k"], rows: int, bits: int, slice_bits: int, copies: int):
+    """All digits of each row as rows of inputs: in each block one more, at full scale; `copies` times over."""
     blocks = split_blocks(x, rows, axis=-1)  # (..., m, t, r)
     scales = block_scales(blocks, axis=-1)
-    full_scale = scales * 2.0 ** (slice_bits * place)
-    digits = _digit(encode(blocks, scales, bits), bits, slice_bits, place) * full_scale
-    held = jnp.concatenate([digits, full_scale], axis=-1).reshape(*x.shape[:-1], -1)
+    codes = encode(blocks, scales, bits)
+    places = range(digit_count(bits, slice_bits))
+    full_scales = jnp.stack([scales * 2.0 ** (slice_bits * place) for place in places], axis=-3)  # (..., m, d, t, 1)
+    digits = jnp.stack([_digit(codes, bits, slice_bits, place) for place in places], axis=-3) * full_scales
+    held = jnp.concatenate([digits, full_scales], axis=-1).reshape(*x.shape[:-2], x.shape[-2] * len(places), -1)
     return jnp.concatenate([held] * copies, axis=-1)
 
 
@@ -244,12 +248,3 @@ def _with_dark_row(levels: Float[Array, "*b t s n"], rows: int) -> Float[Array, 
     groups = levels.reshape(*levels.shape[:-2], levels.shape[-2] // rows, rows, levels.shape[-1])
     padded = jnp.pad(groups, [(0, 0)] * (groups.ndim - 2) + [(0, 1), (0, 0)])
     return padded.reshape(*levels.shape[:-2], -1, levels.shape[-1])
-
-
-def _pass_key(key_data, place: int):
-    """The words of a key for each pass, over an optional leading batch axis."""
-
-    def fold(words):
-        return jax.random.key_data(jax.random.fold_in(jax.random.wrap_key_data(words, impl="threefry2x32"), place))
-
-    return fold(key_data) if key_data.ndim == 1 else jax.vmap(fold)(key_data)
