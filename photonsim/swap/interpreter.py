@@ -95,8 +95,8 @@ class Interpreter:
             if site.kind != WEIGHT:
                 key, row = later_key(key, row), 0
 
-            def multiply(x, tiles, key):
-                return chip.matmul(x, tiles, key, engine=self.engine, row_offset=row)
+            def multiply(x, tiles, key, first=0):
+                return chip.matmul(x, tiles, key, engine=self.engine, row_offset=row + first)
 
             return product.multiply(inputs, tiles, multiply, key)
 

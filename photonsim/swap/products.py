@@ -16,8 +16,10 @@ from jax import numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from photonsim.swap.site import batch_keys
+from photonsim.tiles.patches import Window, patch_rows
 
-Multiply = Callable[[Array, Any, PRNGKeyArray], Array]  # (inputs, tiles, key or keys) -> outputs
+Multiply = Callable[..., Array]  # (inputs, tiles, key or keys, number of the first row = 0) -> outputs
+STRIP = 1032  # rows of a convolution at once: four of the kernel's tasks, 2 MB of inputs for a window of 512 numbers
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,10 @@ class DotGeneral(AbstractProduct):
 
 
 class Convolution(AbstractProduct):
-    """`lax.conv_general_dilated` as patches times kernels (im2col); each feature group is an element of the batch."""
+    """`lax.conv_general_dilated` as patches times kernels; each feature group is an element of the batch.
+
+    Strips of rows one after another: the matrix of all patches never exists (`tiles/patches.py`).
+    """
 
     @property
     def _kernel(self) -> tuple[int, int, tuple[int, ...]]:
@@ -138,33 +143,37 @@ class Convolution(AbstractProduct):
             return kernels.reshape(size.n, size.k).T
         return kernels.reshape(size.batch, size.n, size.k).swapaxes(1, 2)
 
-    def _patches(self, inputs: Array) -> Array:
-        """(batch of images, *positions, channels · window), channels slowest."""
+    @cached_property
+    def _window(self) -> Window:
         params = self.eqn.params
-        patches = jax.lax.conv_general_dilated_patches(
-            inputs.astype(jnp.float32),
-            self._kernel[2],
-            params["window_strides"],
-            params["padding"],
-            lhs_dilation=params["lhs_dilation"],
-            rhs_dilation=params["rhs_dilation"],
-            dimension_numbers=params["dimension_numbers"],
-            precision=jax.lax.Precision.HIGHEST,
+        out = params["dimension_numbers"].out_spec[2:]
+        return Window(
+            positions=tuple(self.eqn.outvars[0].aval.shape[i] for i in out),
+            shape=self._kernel[2],
+            strides=tuple(params["window_strides"]),
+            before=tuple(low for low, _ in params["padding"]),
+            image_dilation=tuple(params["lhs_dilation"]),
+            window_dilation=tuple(params["rhs_dilation"]),
         )
-        batch, feature, *positions = params["dimension_numbers"].out_spec
-        return patches.transpose(batch, *positions, feature)
 
     def multiply(self, operands: Sequence[Array], tiles: Any, multiply: Multiply, key: PRNGKeyArray) -> Array:
-        size = self.size
-        patches = self._patches(operands[0])
-        positions = patches.shape[:-1]
-        if self._groups == 1:
-            result = multiply(patches.reshape(-1, size.k), tiles, key)
-        else:
-            inputs = patches.reshape(-1, size.batch, size.k).swapaxes(0, 1)
-            result = multiply(inputs, tiles, batch_keys(key, size.batch)).swapaxes(0, 1)
-        result = result.reshape(*positions, size.batch * size.n)
-        batch, feature, *spatial = self.eqn.params["dimension_numbers"].out_spec
+        size, spec = self.size, self.eqn.params["dimension_numbers"]
+        images = operands[0].transpose(spec.lhs_spec).astype(jnp.float32)
+        keys = key if size.batch == 1 else batch_keys(key, size.batch)
+        strips = max(-(-size.m // STRIP), 1)
+        count = -(-size.m // strips)
+
+        def multiply_strip(first):
+            rows = patch_rows(self._window, images, first, count)
+            if size.batch > 1:
+                rows = rows.reshape(count, size.batch, size.k).swapaxes(0, 1)
+            result = multiply(rows, tiles, keys, first)
+            return result if size.batch == 1 else result.swapaxes(0, 1).reshape(count, -1)
+
+        starts = jnp.arange(strips) * count
+        result = multiply_strip(0) if strips == 1 else jax.lax.map(multiply_strip, starts)
+        result = result.reshape(strips * count, -1)[: size.m].reshape(-1, *self._window.positions, size.batch * size.n)
+        batch, feature, *spatial = spec.out_spec
         return self.finish(jnp.moveaxis(result, range(result.ndim), (batch, *spatial, feature)))
 
 

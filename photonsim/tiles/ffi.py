@@ -18,6 +18,7 @@ import jax
 HANDLERS = {  # name for XLA: module of the kernels, and the handler in it
     "photonsim_crossbar": ("xla_ffi", "crossbar_handler"),
     "photonsim_mesh": ("mesh_product", "mesh_handler"),
+    "photonsim_patches": ("patch_rows", "patch_handler"),
     "photonsim_bank": ("ring_banks", "bank_handler"),
     "photonsim_residue": ("residue_product", "residue_handler"),
 }

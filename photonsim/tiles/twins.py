@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from jax import numpy as jnp
-from photonsim_kernels import crossbar, mesh_product, residue_product, ring_banks
+from photonsim_kernels import crossbar, mesh_product, patch_rows, residue_product, ring_banks
 from photonsim_kernels import noise as kernel_noise
 
 from photonsim.converters.residues import ResidueNumbers
@@ -22,6 +22,7 @@ from photonsim.devices.mesh import propagate
 from photonsim.devices.microring import Microring, bank_drop
 from photonsim.tiles import noise
 from photonsim.tiles.partial_sums import Programmed, Readout, Shared, analog_matmul
+from photonsim.tiles.patches import Window, gather_patches
 from photonsim.tiles.remainders import Reading, ResidueProgrammed, sums_of_groups
 
 # Detector noise, shot noise, a disturbance that the columns of a tile share, one of the light that they share, and the
@@ -163,6 +164,18 @@ def _drop_banks(detunings_m: np.ndarray) -> np.ndarray:
     return ring_banks.bank_drop(detunings_m, np.array([SPACING_M, RING.fwhm_m]))
 
 
+WINDOW = Window((5, 3), (3, 2), (2, 3), (1, 2), (1, 1), (1, 2))
+
+
+def draw_patches(first: int, count: int) -> tuple[np.ndarray, int, int]:
+    """Images of 3 channels and 9 × 7 pixels, and which of the rows of their patches."""
+    return np.random.default_rng(0).standard_normal((2, 3, 9, 7)).astype(np.float32), first, count
+
+
+def _gather(images: np.ndarray, first: int, count: int) -> np.ndarray:
+    return patch_rows.patch_rows(images, WINDOW.sources(9, 0), WINDOW.sources(7, 1), first, count)
+
+
 READINGS = {
     "quiet": Reading(ResidueNumbers(5), None, False, False),
     "converters": Reading(ResidueNumbers(5), 5, False, False),
@@ -206,6 +219,13 @@ TWINS = {
         )
         for name, reading in READINGS.items()
     },
+    "patch_rows.patch_rows": Twin(
+        _gather,
+        lambda images, first, count: gather_patches(WINDOW, count, jnp.asarray(images), first),
+        lambda: draw_patches(4, 29),
+        0,
+        "copies",
+    ),
     "ring_banks.bank_drop": Twin(
         _drop_banks,
         define_banks,

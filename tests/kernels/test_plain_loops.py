@@ -10,7 +10,7 @@ import sys
 LOOPS = """
 import hashlib
 import numpy as np
-from photonsim_kernels import fused, mesh, residue, rings
+from photonsim_kernels import fused, mesh, patches, residue, rings
 
 random = np.random.default_rng(0)
 def draw(*shape): return random.standard_normal(shape).astype(np.float32)
@@ -36,6 +36,10 @@ for k, bits in ((2, 0), (5, 1), (5, 5), (7, 0)):
     show(f"residues {k} {bits}", np.concatenate([totals.ravel(), off.astype(np.float32)]))
     residue.add_exact(sums, draw(20), draw(2), totals)
     show(f"sums {k} {bits}", totals)
+sources = random.integers(-1, 4, (3, 2)).astype(np.int32), random.integers(-1, 5, (2, 3)).astype(np.int32)
+rows = np.empty((9, 12), np.float32)
+patches.gather_rows(draw(2, 2, 4, 5), *sources, 4, rows)
+show("patches", rows)
 assert fused.multiply_add(np.float32(1 + 2.0**-12), np.float32(1 + 2.0**-12), np.float32(-1)) == 2.0**-11 + 2.0**-24
 """
 
@@ -54,5 +58,5 @@ def _run(**environment):
 
 def test_python_runs_the_loops_to_the_same_bits():
     compiled, plain = _run(), _run(NUMBA_DISABLE_JIT="1")
-    assert len(plain) == 14
+    assert len(plain) == 15
     assert compiled == plain

@@ -38,6 +38,16 @@ class NoisyUnit(ExactUnit):
         return exact + 0.01 * jnp.sin(phase[..., None, None] + element)
 
 
+class NumberingUnit(ExactUnit):
+    """The exact product plus a thousand times the number of the row, by which a chip draws its noise."""
+
+    name = "numbering"
+
+    def matmul(self, x, programmed, key, engine="auto", row_offset=0):
+        rows = row_offset + jnp.arange(x.shape[-2])
+        return super().matmul(x, programmed, key) + 1000.0 * rows[:, None].astype(jnp.float32)
+
+
 class CountingUnit(ExactUnit):
     """Exact, and counts the matrices it is asked to program while it is traced or run."""
 
@@ -49,6 +59,12 @@ class CountingUnit(ExactUnit):
     def program(self, w):
         self.shapes.append(w.shape)
         return super().program(w)
+
+
+@pytest.fixture(scope="session")
+def numbering():
+    """A unit whose answers tell the numbers of their rows."""
+    return NumberingUnit()
 
 
 @pytest.fixture(scope="session")

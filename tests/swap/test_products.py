@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from jax import lax
 from jax import numpy as jnp
 
-from photonsim.swap import simulate
+from photonsim.swap import products, simulate
 
 
 def normal(seed, shape, dtype=jnp.float32):
@@ -112,6 +112,23 @@ def test_a_one_dimensional_depthwise_convolution_equals_jax_own(exact):
         )
 
     assert_same_product(simulate(convolve, exact)(kernel, signal), convolve(kernel, signal), 4)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_strips_of_a_convolution_number_its_rows_as_the_whole_does(numbering, monkeypatch, groups):
+    """84 rows in strips of 21, and at once: images, then positions. Of whole numbers, so that all sums are exact."""
+    images, kernel = jnp.rint(normal(0, (2, 4, 8, 9))), jnp.rint(normal(1, (6, 4 // groups, 3, 3)))
+
+    def convolve(kernel, images):
+        return lax.conv_general_dilated(
+            images, kernel, (1, 1), "VALID", feature_group_count=groups, precision="highest"
+        )
+
+    whole = simulate(convolve, numbering)(kernel, images)
+    monkeypatch.setattr(products, "STRIP", 25)
+    np.testing.assert_array_equal(jax.jit(simulate(convolve, numbering))(kernel, images), whole)
+    numbers = 1000.0 * np.arange(84).reshape(2, 1, 6, 7)
+    np.testing.assert_array_equal(whole - numbers, convolve(kernel, images))
 
 
 def test_a_ragged_product_equals_jax_own_and_counts_each_row_once(exact):
