@@ -55,7 +55,15 @@ def _charge_lines(charge: Charge, hardware: Any, width: int) -> Iterator[str]:
 def _source_lines(sources: Sources, hardware: Any, width: int) -> Iterator[str]:
     """Each setting, its value and its source."""
     for name, source in sources:
-        yield from _wrapped(f"{name} = {attrgetter(name)(hardware):.6g}: {source_text(source)}", width, "    ")
+        yield from _wrapped(f"{name}{_value(hardware, name)}: {source_text(source)}", width, "    ")
+
+
+def _value(hardware: Any, name: str) -> str:
+    """The value of a setting; nothing where it is of the chip that a digital floor stands beside."""
+    try:
+        return f" = {attrgetter(name)(hardware):.6g}"
+    except AttributeError:
+        return ""
 
 
 def _wrapped(text: str, width: int, indent: str) -> list[str]:

@@ -74,6 +74,14 @@ def test_a_line_of_digital_hardware_opens_too():
     assert "utilisation" in text
 
 
+def test_a_digital_floor_opens_down_to_the_prices_of_the_chip_beside_it():
+    floor = baselines()["nvidia-5nm-int4"]
+    bill = floor.energy(load_chip("lightmatter-envise-2025"), WORKLOAD)
+    text = " ".join(line for component in bill.components for line in explain(bill, component, floor))
+    assert "mac_j = " in text
+    assert "memory.dram_j_per_bit: " in text
+
+
 def test_the_area_of_every_chip_is_the_sum_of_its_explained_patches(priced):
     chip, _ = priced
     text = "\n".join(lines := explain_area(chip))

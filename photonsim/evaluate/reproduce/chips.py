@@ -3,8 +3,9 @@
 from collections.abc import Callable
 
 from photonsim.chip import load_chip, override
-from photonsim.cost import area_mm2, peak_power_w, peak_tops, peak_tops_per_w, tops_per_mm2
+from photonsim.cost import Product, area_mm2, peak_power_w, peak_tops, peak_tops_per_w, price, tops_per_mm2
 from photonsim.cost.area import ACCUMULATORS, ADCS, CELLS, COMBS, DACS, LASERS, MODULATORS, RECEIVERS, SRAM
+from photonsim.cost.mapping import DYNAMIC, map_product
 from photonsim.cost.tariff import LASER, MODULATION, OVERHEAD, READOUT, WEIGHTS
 from photonsim.evaluate.precision import full_scale_enob
 from photonsim.evaluate.reproduce.row import Row
@@ -90,10 +91,60 @@ def _lightening_area(component: str, published_mm2: float) -> Row:
     )
 
 
+def qkv_j(what: str) -> float:
+    """Joules of one kind of line of DeiT-T's qkv, one layer, on Lightening-Transformer B; weights along the rows."""
+    chip = load_chip("lightening-transformer-b-4bit")
+    mapped = map_product(chip, Product("qkv", "activation", 1, 576, 192, 197), DYNAMIC)
+    bill = price(chip, mapped.events, mapped.cycles / chip.clock_hz)
+    return sum(charge.joules for charge in bill.charges if charge.what == what)
+
+
+def _lightening_qkv(name: str, what: str, published_nj: float, note: str = "", known: str = "") -> Row:
+    return _row(
+        f"lightening-b-qkv-{name}",
+        f"DeiT-T qkv, one layer, Lightening-Transformer B from its preset: {name}",
+        "nJ",
+        lambda: 1e9 * qkv_j(what),
+        published_nj,
+        1e-3,
+        HPCA,
+        note,
+        "the same devices and counts: 0.1 %, the last printed digits",
+        known,
+    )
+
+
+PADDING = "Diodes of columns without a token are biased too: 17 blocks of 12 for 197 tokens, 3.6 % more."
+QKV = (
+    _lightening_qkv("laser", "seconds of light, computing", 251.358),
+    _lightening_qkv("TX1", "symbols modulated", 1052.84),
+    _lightening_qkv("DAC1", "DAC conversions", 839.314),
+    _lightening_qkv("TX2", "weight symbols modulated", 254.177),
+    _lightening_qkv("DAC2", "weight DAC conversions", 202.629),
+    _lightening_qkv("TIA", "amplifier samples", 204.25),
+    _lightening_qkv("ADC", "ADC conversions", 251.908),
+    _lightening_qkv("PD", "seconds of receiver bias, computing", 798.843, known=PADDING),
+    _row(
+        "lightening-b-qkv-cycles",
+        "DeiT-T qkv, one layer, from the preset",
+        "cycles",
+        lambda: (
+            map_product(
+                load_chip("lightening-transformer-b-4bit"), Product("qkv", "activation", 1, 197, 192, 576), DYNAMIC
+            ).cycles
+        ),
+        1632,
+        1e-6,
+        HPCA,
+        reason="whole numbers",
+    ),
+)
+
 AREAS_MM2 = {LASERS: 0.72, COMBS: 8.4111, MODULATORS: 7.5942, DACS: 15.84, CELLS: 11.3183, RECEIVERS: 0.0288}
 AREAS_MM2 |= {ADCS: 1.6416, ACCUMULATORS: 0.0512, SRAM: 14.6954, "total": 60.3006}
 
 ROWS: tuple[Row, ...] = (
+    *QKV,
     *(_lightening_area(component, published_mm2) for component, published_mm2 in AREAS_MM2.items()),
     _row(
         "albireo-area",
