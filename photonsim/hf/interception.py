@@ -52,11 +52,24 @@ class AttentionInParts(TorchFunctionMode):
 
 @dataclass(frozen=True)
 class Programmed:
-    """Tiles of a parameter: the storage they were read from (kept, so that its address stays taken) and its version."""
+    """Tiles of a parameter: the storage they were read from (kept, so that its address stays taken), and by what it is
+    known whether the parameter was written to since."""
 
     storage: Any
-    version: int
+    state: tuple
     tiles: Any
+
+
+SAMPLES = 16  # numbers of a matrix that are looked at before its tiles are used again
+
+
+def state_of(matrix: torch.Tensor) -> tuple:
+    """Changes when a matrix is written to: its version, and a few of its numbers, since a write to `parameter.data`
+    leaves the version as it is. (Such a write that spares them all goes unseen.)"""
+    version = 0 if matrix.is_inference() else matrix._version
+    last = sum((length - 1) * stride for length, stride in zip(matrix.shape, matrix.stride(), strict=True))
+    few = matrix.detach().as_strided((SAMPLES,), (last // (SAMPLES - 1),), matrix.storage_offset())
+    return (version, *few.tolist())
 
 
 class ChipFloor:
@@ -96,10 +109,10 @@ class ChipFloor:
             return unit.program(matrix)
         storage = matrix.untyped_storage()
         place = (id(unit), storage._cdata, matrix.storage_offset(), matrix.shape, matrix.stride())
-        version = 0 if matrix.is_inference() else matrix._version
+        state = state_of(matrix)
         known = self._tiles.get(place)
-        if known is None or known.version != version:
-            known = self._tiles[place] = Programmed(storage, version, unit.program(matrix))
+        if known is None or known.state != state:
+            known = self._tiles[place] = Programmed(storage, state, unit.program(matrix))
         return known.tiles
 
     def forget_all_but(self, dataflow: Dataflow) -> None:

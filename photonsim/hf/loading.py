@@ -13,6 +13,7 @@ from photonsim.errors import PhotonsimError
 from photonsim.models import Model
 from photonsim.models import load as load_own
 from photonsim.models.llama import LlamaConfig
+from photonsim.models.safetensors import INDEX, weight_files
 from photonsim.models.vit import VitConfig
 
 
@@ -21,7 +22,10 @@ def load(source: str | Path) -> torch.nn.Module:
     Face's class. In evaluation mode."""
     folder = Path(source)
     if folder.is_dir():
-        return _model_class(folder).from_pretrained(folder, local_files_only=True).eval()
+        made = _model_class(folder)
+        if (folder / INDEX).exists():
+            weight_files(folder)  # says which shards are missing
+        return made.from_pretrained(folder, local_files_only=True).eval()
     return hugging_face_twin(load_own(source))
 
 

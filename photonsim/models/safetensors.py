@@ -23,6 +23,8 @@ from photonsim.models.families import Config, read_config
 from photonsim.models.model import Model, NamedTensor, collect_params, sha256_of
 from photonsim.models.vit import VitConfig
 
+INDEX = "model.safetensors.index.json"  # names the shards
+
 
 def load_folder(folder: str | Path, name: str | None = None) -> Model:
     """The model of a folder, called `name` or else after the folder. One tensor is read at a time."""
@@ -44,11 +46,11 @@ def read_description(folder: Path) -> Config:
 
 def weight_files(folder: Path) -> list[Path]:
     """The folder's weight files, all of them present."""
-    index = folder / "model.safetensors.index.json"
+    index = folder / INDEX
     if not index.exists():
         whole = folder / "model.safetensors"
         if not whole.exists():
-            raise PhotonsimError(f"{folder} holds neither model.safetensors nor model.safetensors.index.json.")
+            raise PhotonsimError(f"{folder} holds neither model.safetensors nor {INDEX}.")
         return [whole]
     weight_map = read_json(index).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:

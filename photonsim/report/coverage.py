@@ -15,9 +15,12 @@ BESIDE_A_NAME = 80 - len("100.00 %") - 8  # columns of the screen for name and p
 def coverage_tables(table: Coverage, heading: str) -> RenderableType:
     """All of a coverage: the products collapsed over layers, the layers, and rules that decided nothing."""
     parts: list[RenderableType] = [Text(heading, style="bold"), products_table(table), layers_table(table)]
-    unused = [f"Warning: the rule '{rule}' decides no product." for rule in table.unused_rules]
-    if unused:
-        parts.append(Text("\n".join(unused), style="yellow"))
+    warnings = [f"Warning: the rule '{rule}' decides no product." for rule in table.unused_rules]
+    unknown = sum(row.site.dynamic for row in table.products)
+    if unknown:
+        warnings.append(f"Warning: known only at run time how often, so counted once: {unknown} in loops or branches.")
+    if warnings:
+        parts.append(Text("\n".join(warnings), style="yellow"))
     return Group(*(each for part in parts for each in (part, Text())))
 
 

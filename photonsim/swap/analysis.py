@@ -41,12 +41,28 @@ class Place:
         return replace(self, address=(*self.address, part))
 
 
+# Products of sparse matrices, which no chip takes: digital, and by their shapes it cannot be said how large.
+SPARSE = frozenset(
+    (
+        "bcoo_dot_general",
+        "bcoo_spdot_general",
+        "bcsr_dot_general",
+        "coo_matvec",
+        "coo_matmat",
+        "csr_matvec",
+        "csr_matmat",
+    )
+)
+
+
 @dataclass
 class Analysis:
-    """What the pass found: sites by the address of their equation, and which carries of a scan are known early."""
+    """What the pass found: sites by the address of their equation, which carries of a scan are known early, and the
+    names of products that are not counted."""
 
     sites: dict[Address, Site] = field(default_factory=dict)
     known_carries: dict[Address, tuple[bool, ...]] = field(default_factory=dict)
+    uncounted: list[str] = field(default_factory=list)
 
 
 def analyse(closed_jaxpr: Any, inputs: Sequence[Provenance]) -> Analysis:
@@ -97,6 +113,8 @@ class _Walk:
         if rule is not None:
             return rule(eqn, operands, place)
         self.note_opaque(eqn, place)
+        if name in SPARSE and place.recording:
+            self.found.uncounted.append(name)
         return [join(*operands)] * len(eqn.outvars)
 
     # Control flow

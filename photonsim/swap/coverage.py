@@ -252,8 +252,11 @@ def coverage(sites: Sequence[Site], rules: Sequence[Rule], chip: AbstractMatmulU
     return Coverage(tuple(place(site, made, chip, layers) for site in sites), unused_rules(rules, sites))
 
 
-def check_strict(table: Coverage) -> None:
-    """Refuse a product that stays digital though no rule sent it there, and a rule that decides nothing."""
+def check_strict(table: Coverage, uncounted: Sequence[str] = ()) -> None:
+    """Refuse a product that stays digital though no rule sent it there, or that is not even counted, and a rule that
+    decides nothing."""
+    if uncounted:
+        raise PhotonsimError(f"strict: {uncounted[0]} multiplies sparse matrices, which stay digital. Make them dense.")
     silent = [row for row in table.digital if row.kind != FOLDED and row.site.k != 1 and not row.ruled]
     if silent:
         row = silent[0]

@@ -16,6 +16,7 @@ from jax import numpy as jnp
 from jaxtyping import PRNGKeyArray
 
 from photonsim.errors import PhotonsimError
+from photonsim.swap.counting import counted
 from photonsim.swap.coverage import Coverage, check_strict, coverage
 from photonsim.swap.interpreter import Interpreter, Tiles
 from photonsim.swap.programming import UNKNOWN, program_sites
@@ -109,8 +110,16 @@ class Simulation:
         return program_sites(trace.jaxpr, inputs, self._placed(trace), trace.analysis.known_carries)
 
     def coverage(self, *args, **kwargs) -> Coverage:
-        """Where every product runs, and why. Arguments may be shapes (`jax.ShapeDtypeStruct`); nothing is computed."""
+        """Where every product runs, and why. Arguments may be shapes (`jax.ShapeDtypeStruct`); nothing is computed, so
+        a product in a loop of unknown length counts once (see `executed`)."""
         return coverage(self._trace(args, kwargs).sites, self.rules, self.chip)
+
+    def executed(self, *args, **kwargs) -> Coverage:
+        """The coverage of a call that is really made, digitally: a loop of unknown length is counted while it runs, and
+        of branches the one that is taken."""
+        trace = self._trace(args, kwargs)
+        sites = counted(trace.jaxpr, array_leaves(args, kwargs), trace.sites)
+        return coverage(sites, self.rules, self.chip)
 
     def products(self, *args, **kwargs) -> Products:
         """The products of a run, as a price list needs them."""
@@ -121,7 +130,7 @@ class Simulation:
     def _placed(self, trace: Trace) -> Mapping[Address, tuple[Site, AbstractMatmulUnit]]:
         table = coverage(trace.sites, self.rules, self.chip)
         if self.strict:
-            check_strict(table)
+            check_strict(table, trace.analysis.uncounted)
         return {row.site.address: (row.site, row.chip) for row in table.rows if row.chip is not None}
 
 

@@ -136,6 +136,8 @@ def _check(trace: Trace, fn: Callable) -> None:
             f"{name} has no matrix product of floating-point numbers that a chip could take: "
             "check that it is the model's function, and that weights= names the position of its parameters."
         )
+    if sparse := trace.analysis.uncounted:
+        warnings.warn(f"{sparse[0]} in {name} multiplies sparse matrices: digital, and not counted.", stacklevel=2)
     hidden = [site for site in trace.sites if site.obstacle and "taken apart" in site.obstacle]
     if hidden:
         warnings.warn(

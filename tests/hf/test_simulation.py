@@ -14,7 +14,7 @@ import photonsim
 from photonsim import Rule
 from photonsim.chip import override
 from photonsim.errors import PhotonsimError
-from photonsim.hf import simulate
+from photonsim.hf import load_model, simulate
 from photonsim.hf.loading import hugging_face_twin
 from photonsim.models import LlamaConfig, Model, parameter_shapes
 from photonsim.swap import policies
@@ -89,6 +89,9 @@ def test_a_weight_is_programmed_once_and_again_when_it_is_written_to(decoder, en
     decoder.lm_head = copy.deepcopy(decoder.lm_head)
     torch.testing.assert_close(sim(tokens).logits, 2 * before)
     assert len(programmed) == 2
+    decoder.lm_head.weight.data.mul_(2)  # which leaves its version as it was
+    torch.testing.assert_close(sim(tokens).logits, 4 * before)
+    assert len(programmed) == 3
 
 
 @torch.no_grad()
@@ -206,6 +209,14 @@ def test_what_cannot_be_right_is_refused_or_said(decoder, envise, tokens):
         simulate(torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Dropout(0.5)), envise)(torch.ones(2, 4))
     with pytest.warns(UserWarning, match=r"mkldnn_rnn_layer.* has matrix products inside"), torch.no_grad():
         simulate(_Recurrent(), envise)(torch.ones(2, 3, 4))
+
+
+def test_a_folder_that_lacks_a_shard_is_refused_by_the_shards_name(decoder, tmp_path):
+    decoder.save_pretrained(tmp_path, max_shard_size="60kB")
+    shards = sorted(tmp_path.glob("*.safetensors"))
+    shards[1].unlink()
+    with pytest.raises(PhotonsimError, match=f"lacks {shards[1].name}, named in its index"):
+        load_model(tmp_path)
 
 
 def test_a_stream_continues_where_it_says(envise):

@@ -45,6 +45,9 @@ EIGHT_DEVICES = """
     whole, parts = multiply(x, w), multiply(cut(x, "data"), cut(w, None, "model"))
     assert len(parts.sharding.device_set) == 8
     np.testing.assert_array_equal(whole, parts)
+    uncut = jax.jit(lambda x, w: chip.matmul(x, chip.program(w), jax.random.key(2), engine="numba"))
+    gathered, rounding = uncut(cut(x, "data"), cut(w, None, "model")), 1e-6 * np.abs(whole).max()
+    np.testing.assert_allclose(whole, gathered, rtol=0, atol=rounding)
 
     # A model: sums over devices round differently, and a rounding may tip a converter by a code. Noise of another seed
     # moves the answer by far more.

@@ -1,11 +1,15 @@
 """Products are found and replaced through every kind of control flow, and gradients pass."""
 
+import io
+
 import jax
 import numpy as np
 import pytest
 from jax import lax
 from jax import numpy as jnp
+from rich.console import Console
 
+from photonsim.report.coverage import coverage_tables
 from photonsim.swap import simulate
 
 EPS = float(np.finfo(np.float32).eps)
@@ -157,6 +161,33 @@ def test_products_whose_course_is_known_only_at_run_time_are_marked(exact):
         for row in simulate(program, exact).coverage(PARAMS, X).rows
     )
     assert not any(row.site.dynamic for row in simulate(scanned, exact).coverage(PARAMS, X).rows)
+
+
+@pytest.mark.parametrize(("program", "trips"), [
+    (looping, [3]), (counted, [3, 3]), (scanned, [3, 3, 1]), (reversed_nested, [6, 6, 6]), (custom, [1, 1]),
+])  # fmt: skip
+def test_a_call_counts_each_product_as_often_as_it_is_executed(exact, program, trips):
+    table = simulate(program, exact).executed(PARAMS, X)
+    assert [row.trips for row in table.rows] == trips
+    assert not any(row.site.dynamic for row in table.rows)
+
+
+def test_a_call_counts_the_branch_that_is_taken_and_no_loop_that_does_not_turn(exact):
+    for sign, shape in ((1, (8, 8)), (-1, (8, 8))):
+        (row,) = simulate(branching, exact).executed(PARAMS, sign * jnp.abs(X)).rows
+        assert (row.name == "layers.up") == (sign > 0)
+        assert (row.k, row.n) == shape
+
+    def idle(params, x):
+        return lax.while_loop(lambda x: jnp.sum(x) > 1e9, lambda x: x @ params["head"], x) @ params["head"]
+
+    assert [row.trips for row in simulate(idle, exact).executed(PARAMS, X).rows] == [1]
+
+
+def test_a_table_says_which_counts_are_not_known(exact):
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(coverage_tables(simulate(looping, exact).coverage(PARAMS, X), "a loop"))
+    assert "so counted once: 1 in loops or branches" in " ".join(console.export_text().split())
 
 
 def test_products_in_a_sharded_function_are_replaced(noisy, exact):

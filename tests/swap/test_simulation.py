@@ -8,6 +8,7 @@ import jax
 import numpy as np
 import pytest
 from jax import numpy as jnp
+from jax.experimental import sparse
 
 from photonsim.errors import PhotonsimError
 from photonsim.swap import Rule, simulate
@@ -189,6 +190,24 @@ def test_an_integer_product_stays_digital_and_strict_refuses_it(exact):
     with pytest.raises(PhotonsimError, match=r"strict: constant .* stays digital, int32 operand"):
         simulate(model, exact, strict=True)(PARAMS, X)
     simulate(model, exact, [Rule("constant", "digital")], strict=True)(PARAMS, X)
+
+
+def test_a_complex_product_stays_digital_with_its_reason(exact):
+    def model(params, x):
+        return mlp(params, x), (x.astype(jnp.complex64) @ params["up"].astype(jnp.complex64)).real
+
+    table = simulate(model, exact).coverage(PARAMS, X)
+    assert [row.reason for row in table.digital] == ["complex64 operand: a chip multiplies real floating-point numbers"]
+
+
+def test_a_sparse_product_is_warned_about_and_refused_when_strict(exact):
+    def model(params, x):
+        return mlp(params, (sparse.BCOO.fromdense(jnp.eye(8), nse=8) @ x.T).T)
+
+    with pytest.warns(UserWarning, match="bcoo_dot_general in model multiplies sparse matrices: digital"):
+        assert simulate(model, exact).coverage(PARAMS, X).mac_share == 1
+    with pytest.warns(UserWarning, match="sparse"), pytest.raises(PhotonsimError, match="strict: bcoo_dot_general"):
+        simulate(model, exact, strict=True)(PARAMS, X)
 
 
 @pytest.mark.parametrize(
