@@ -10,7 +10,7 @@ share, and V the variance that light and receivers add to a full-scale sum, in p
 intensity noise in a reading's bandwidth, b² the background of dark current and amplifier, N electrons in a product:
 
     incoherent, time-integrating   V = p b² + L / N + r S² / p      L, light: the sum's, that of products that cancel,
-                                   and of cells at a weight of zero; p passes, all at full scale: n² and c² come p times too
+                                   and of cells at a weight of zero; p passes at full scale: n² and c² come p times
                                    (signs on differential rails or in two passes, modulators that shut)
     balanced detection             V = b² + L / 2N + v Σ x² w² + (σ_out S)² + r S²            L = Σ (x² + w²) / 2
     mesh                           V = b² + r S²                    the oscillators' shot noise is part of b²

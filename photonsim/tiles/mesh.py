@@ -29,6 +29,7 @@ from photonsim.devices.mesh import (
     SCHEMES,
     Fabrication,
     MeshPhases,
+    SplitterErrors,
     cell_blocks,
     decompose,
     draw_fabrication,
@@ -49,6 +50,7 @@ from photonsim.tiles.held_weights import written_events
 from photonsim.tiles.partial_sums import SMALLEST_SCALE, Programmed, Readout, split_blocks
 from photonsim.tiles.readout import (
     intensity_disturbance,
+    is_on,
     reading_disturbances,
     readout_of,
     set_readout,
@@ -82,7 +84,8 @@ class Mesh(AbstractTile):
     - `insertion_loss_db`: all between laser and photodiode but the cells, dB.
     - `cell_loss_db`: loss of one cell, dB (0.1 – 0.5 – 2: optimistic, demonstrated, typical).
     - `splitter_sigma_rad`: standard deviation of the splitters' coupling angles, fixed by the die's seed.
-    - `self_configured`: whether the compiler knows the splitters and makes up for them.
+    - `self_configured`: whether the compiler knows the splitters and makes up for them; `splitter_error_rad`: the
+      standard deviation of what it knows wrong of their angles.
     - `local_oscillator_share`: a.
 
     Left out: shot noise of the signal beside that of its oscillator, phase drift, dispersion.
@@ -101,6 +104,7 @@ class Mesh(AbstractTile):
     adc: Adc
     splitter_sigma_rad: float = 0.0
     self_configured: bool = eqx.field(static=True, default=False)
+    splitter_error_rad: float = 0.0
     scheme: str = eqx.field(static=True, default="clements")
     local_oscillator_share: float = 0.5
     die: Die = Die()
@@ -110,7 +114,7 @@ class Mesh(AbstractTile):
         check_count("tile.columns", self.columns)
         check_number("tile.clock_hz", self.clock_hz, above=0.0)
         check_number("tile.laser.power_w", self.laser.power_w, above=0.0)
-        for name in ("insertion_loss_db", "cell_loss_db", "splitter_sigma_rad"):
+        for name in ("insertion_loss_db", "cell_loss_db", "splitter_sigma_rad", "splitter_error_rad"):
             check_number(f"tile.{name}", getattr(self, name), at_least=0.0)
         check_choice("tile.scheme", self.scheme, SCHEMES)
         check_fraction("tile.local_oscillator_share", self.local_oscillator_share)
@@ -157,6 +161,13 @@ class Mesh(AbstractTile):
         return variance_a2 / current_squared
 
     @property
+    def reading_sigma(self):
+        """Standard deviation of one reading over a field of full scale: light, receiver, and measured noise."""
+        span = self.adc.full_scale(self.rows, jnp.full((1, self.rows, 1), self.rows**-0.5))[0, 0]
+        noisy = self.readout.noise
+        return jnp.sqrt((self.noise_variance if noisy else 0.0) + (self.adc.noise_rms * span) ** 2)
+
+    @property
     def readout(self) -> Readout:
         """What of the reading is fixed when a product is compiled; the oscillator's shot noise is one of the noises."""
         return readout_of(self, self.input_dac.bits, shot_noise=False, constant_noise=self.receiver.shot_noise)
@@ -194,7 +205,7 @@ class Mesh(AbstractTile):
     def disturbances(self) -> tuple[Disturbance, ...]:
         """See `AbstractTile.disturbances`."""
         shifter = self.phase_shifter
-        unequal = {"splitter_sigma_rad": 0.0}
+        unequal = {"splitter_sigma_rad": 0.0, "splitter_error_rad": 0.0}
         paths = {"cell_loss_db": 0.0} if self.scheme == "reck" else {}  # the paths of a Clements mesh lose alike
         return (
             Disturbance("phase levels", bits_in_words(shifter.bits), {"phase_shifter.bits": "none"}),
@@ -212,7 +223,7 @@ class Mesh(AbstractTile):
 
         Block (t, j) sits in core `(t J + j) mod cores`. Gradients pass as if the mesh had been perfect.
         """
-        return _program(self, w, cores)
+        return _program(self, w, cores, self.self_configured and is_on(self.splitter_error_rad))
 
     def compact(self, programmed: Programmed) -> Programmed:
         """See `AbstractTile.compact`: disturbed weights are real numbers, so they stay floats."""
@@ -232,11 +243,11 @@ class Mesh(AbstractTile):
         return written_events((batch, m, k, n), (self.rows, self.columns), input_bits, phases, phases * phase_bits)
 
 
-@functools.partial(jax.jit, static_argnames="cores")
-def _program(tile: Mesh, w: Float[Array, "*b k n"], cores: int) -> Programmed:
+@functools.partial(jax.jit, static_argnames=("cores", "misread"))
+def _program(tile: Mesh, w: Float[Array, "*b k n"], cores: int, misread: bool) -> Programmed:
     blocks = _blocks(w, tile.rows, tile.columns)  # (..., t, j, r, c)
     wanted = compile_blocks(jax.lax.stop_gradient(blocks), tile.scheme)
-    made = _made(tile, wanted, cores)
+    made = _made(tile, wanted, cores, misread)
     scale = wanted.scale[..., None, None]
     exact = jnp.where(scale > 0, blocks / jnp.where(scale > 0, scale, 1.0), 0.0)
     n = w.shape[-1]
@@ -301,30 +312,38 @@ def _compile_on_host(blocks, scheme: str) -> MeshSettings:
 
 
 class FabricatedTile(eqx.Module):
-    """The deviates of one physical tile: both meshes and the attenuators between them."""
+    """The deviates of one physical tile: both meshes, the attenuators between them, and what is known wrong of both."""
 
     before: Fabrication
     after: Fabrication
     attenuators: Float[Array, "*b s"]
+    misread: tuple[SplitterErrors, SplitterErrors] | None
 
 
-def _fabricated(tile: Mesh, cores: int) -> FabricatedTile:
+def _fabricated(tile: Mesh, cores: int, misread: bool) -> FabricatedTile:
     """The tiles of a die, by core."""
     keys = jax.random.split(jax.random.fold_in(jax.random.key(tile.die.seed), 1), 3)
+    known = None
+    if misread:
+        other = jax.random.split(keys[2])
+        modes = (tile.rows, tile.columns)
+        drawn = [draw_fabrication(key, n, tile.scheme, (cores,)) for key, n in zip(other, modes, strict=True)]
+        known = (drawn[0].splitters, drawn[1].splitters)
     return FabricatedTile(
         draw_fabrication(keys[0], tile.rows, tile.scheme, (cores,)),
         draw_fabrication(keys[1], tile.columns, tile.scheme, (cores,)),
         jax.random.normal(keys[2], (cores, min(tile.rows, tile.columns))),
+        known,
     )
 
 
-def _made(tile: Mesh, wanted: MeshSettings, cores: int) -> Float[Array, "*b t j r c"]:
+def _made(tile: Mesh, wanted: MeshSettings, cores: int, misread: bool) -> Float[Array, "*b t j r c"]:
     """The blocks, over their scales, that the meshes of their cores really make."""
     lead = wanted.scale.shape
     flat = jax.tree.map(lambda values: values.reshape(-1, *values.shape[len(lead) :]), wanted)
     blocks = lead[-2] * lead[-1]
     core = np.tile(np.arange(blocks) % cores, flat.scale.shape[0] // blocks)
-    fabricated = jax.tree.map(lambda values: values[core], _fabricated(tile, cores))
+    fabricated = jax.tree.map(lambda values: values[core], _fabricated(tile, cores, misread))
     made = jax.vmap(functools.partial(_through_the_mesh, tile))(flat, fabricated)
     return made.reshape(*lead, tile.rows, tile.columns)
 
@@ -334,18 +353,24 @@ def _through_the_mesh(tile: Mesh, wanted: MeshSettings, fabricated: FabricatedTi
 
     The loss of all its cells is taken out: it is counted in `Mesh.input_power_w`.
     """
-    before = _unitary(tile, wanted.before, fabricated.before)
-    after = _unitary(tile, wanted.after, fabricated.after)
+    misread = fabricated.misread or (None, None)
+    before = _unitary(tile, wanted.before, fabricated.before, misread[0])
+    after = _unitary(tile, wanted.after, fabricated.after, misread[1])
     angles = tile.phase_shifter.set_phases(2 * jnp.arcsin(jnp.minimum(wanted.gains, 1.0)), fabricated.attenuators)
     gains = jnp.sin(angles / 2).astype(before.dtype)
     return jnp.matmul(after[:, : gains.size] * gains, before[: gains.size], precision="highest").real.T
 
 
-def _unitary(tile: Mesh, phases: MeshPhases, fabricated: Fabrication) -> Complex[Array, "n n"]:
+def _unitary(
+    tile: Mesh, phases: MeshPhases, fabricated: Fabrication, misread: SplitterErrors | None
+) -> Complex[Array, "n n"]:
     modes = phases.psi.shape[-1]
     errors = fabricated.splitter_errors(tile.splitter_sigma_rad)
     if tile.self_configured:
-        phases = self_configure(phases, errors, tile.scheme)
+        known = errors
+        if misread is not None:
+            known = jax.tree.map(lambda error, wrong: error + tile.splitter_error_rad * wrong, errors, misread)
+        phases = self_configure(phases, known, tile.scheme)
     phases = turn_shifters(phases, tile.phase_shifter, fabricated.shifters)
     matrix = mesh_matrix_fast(cell_blocks(phases, errors, tile.scheme, tile.cell_loss_db), jnp.asarray(phases.psi))
     lost = tile.cell_loss_db * mesh_layout(modes, tile.scheme).depth

@@ -11,10 +11,21 @@ from jax import numpy as jnp
 from photonsim.chip import describe, load_chip, override, save_chip
 from photonsim.converters import Adc, Dac
 from photonsim.cost import Product, Storage, Workload, latency, price
-from photonsim.devices import Laser, Microring, Modulator, PcmCell, Receiver, WeightCell
+from photonsim.devices import (
+    Laser,
+    Loss,
+    MachZehnderModulator,
+    Microring,
+    Modulator,
+    PcmCell,
+    Receiver,
+    SplitterTree,
+    WeightCell,
+)
 from photonsim.devices.pcm import DRIFT_START_S
 from photonsim.errors import PhotonsimError
 from photonsim.tiles import Die, PcmCrossbar, WeightBank
+from photonsim.tiles.cell_errors import CellErrors
 from photonsim.tiles.encodings import Differential, Offset, TwoPass
 
 KEY_DATA = jax.random.key_data(jax.random.key(0))
@@ -201,6 +212,45 @@ def test_a_tile_that_cannot_be_is_refused(tile, wrong, message):
         dataclasses.replace(tile, **wrong)
 
 
+@each_tile
+def test_stages_take_the_light_that_one_loss_would(tile):
+    stages = {"coupler": Loss("coupler", 1.5), "tree": SplitterTree(fan_out=tile.columns, stage_loss_db=0.25)}
+    itemised = dataclasses.replace(tile, stages=stages, insertion_loss_db=1.0)
+    loss_db = 1.0 + 1.5 + 0.25 * math.log2(tile.columns)
+    lumped = dataclasses.replace(tile, insertion_loss_db=loss_db)
+    assert float(itemised.photons_per_mac) == pytest.approx(float(lumped.photons_per_mac), rel=1e-5)
+    with pytest.raises(PhotonsimError, match="divide the light by 5"):
+        dataclasses.replace(tile, stages={"tree": SplitterTree(fan_out=5, stage_loss_db=0.0)})
+
+
+@each_tile
+def test_modulators_bend_the_inputs_before_any_cell_sees_them(tile):
+    """A cosine without a table, and cells that get what it lets pass."""
+    cosine = MachZehnderModulator(1.0, 1e-14, insertion_loss_db=0.0, extinction_ratio_db=30.0)
+    bent = dataclasses.replace(with_bits(tile, 16, None, None), modulator=cosine, predistortion="none")
+    x, w = operands(m=3, k=8, n=4)
+    x = x.at[:, 0].set(1.0).clip(-1, 1)
+    light = np.asarray(cosine.untabled_transmission(jnp.abs(x)))
+    dark, bright = float(cosine.darkest), float(cosine.brightest)
+    expected = (np.sign(x) * (light - dark) / (bright - dark)) @ np.asarray(w)
+    found = bent.matmul(x, bent.program(w, 2), KEY_DATA, "numba")
+    # half a code of 16 bits, where the curve rises by π/2, on eight weights of up to 2
+    np.testing.assert_allclose(found, expected, atol=0.5 / 32767 * np.pi / 2 * 8 * 2 + 1e-5)
+    assert np.abs(np.asarray(x @ w) - expected).max() > 0.1
+
+
+@each_tile
+def test_a_dead_cell_is_dark_and_a_dead_ring_lets_all_through(tile):
+    w = np.ones((8, 4), np.float32)
+    gone = written(dataclasses.replace(tile, cell_errors=CellErrors(dead_share=1.0)), w)
+    left = -1 / float(tile.full_scale_share) if isinstance(tile, WeightBank) else 0.0
+    np.testing.assert_allclose(gone, left, rtol=1e-5)
+    if not isinstance(tile, WeightBank):  # 64 wavelengths are more than its rings tell apart
+        spread = dataclasses.replace(tile, rows=64, columns=16, cell_errors=CellErrors(gain_spread=0.1))
+        cells = written(spread, np.ones((64, 16), np.float32), cores=1)
+        assert cells.std() == pytest.approx(0.1, rel=4 / math.sqrt(2 * 1024))
+
+
 # Rings
 
 
@@ -317,6 +367,22 @@ def test_read_noise_is_that_of_the_cell():
     cells = written(pcm(read_scale=1.0), w)[1:]
     expected = 0.5 * 0.0088 / 0.5**0.65 * math.sqrt(math.log((20 + 250e-9) / 500e-9))
     assert cells.std() == pytest.approx(expected, rel=0.045)
+
+
+@pytest.mark.parametrize("shot_noise", [False, True])
+def test_read_noise_can_be_that_of_each_reading(shot_noise):
+    """Var[y] = Σ_k x_k² σ_r², σ_r of g = 1 for weights at full scale, under so much light that nothing else counts."""
+    tile = dataclasses.replace(pcm(read_scale=1.0), read_noise="each-reading")
+    tile = under_shot_noise(tile, power_w=1e12) if shot_noise else tile
+    w = np.where(np.arange(64)[:, None] % 2, 1.0, -1.0) * np.ones((64, 64), np.float32)
+    x = np.ones((64, 64), np.float32) * np.where(np.arange(64) % 4 < 2, 1.0, 0.5)
+    y = np.asarray(
+        tile.matmul(jnp.asarray(x, jnp.float32), tile.program(jnp.asarray(w, jnp.float32), 1), KEY_DATA, "numba")
+    )
+    sigma = 0.0088 * math.sqrt(math.log((20 + 250e-9) / 500e-9))
+    expected = sigma * math.sqrt(float((x[0] ** 2).sum()))
+    # 4,096 readings: a standard error of 1.1 %
+    assert (y - x @ w).std() == pytest.approx(expected, rel=0.045)
 
 
 def test_each_writing_is_a_draw_of_its_own_and_the_same_matrix_gives_the_same_cells():
