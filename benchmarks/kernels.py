@@ -13,7 +13,8 @@ there is a pause before each burst. On a machine that others use, too, run it on
 
 Modes: `quantised` inputs, weights and ADC; `gaussian` adds detector noise to every partial sum; `shot` adds noise that
 depends on the signal, with its second sum of magnitudes; `weight-noise` adds noise of each weight at each reading,
-which goes by the squares of the inputs, as the shot noise of two live operands does.
+which goes by the squares of the inputs, as the shot noise of two live operands does. The kernels beyond it are in
+`other_kernels.py`.
 """
 
 import argparse
@@ -25,6 +26,8 @@ from pathlib import Path
 import numba
 import numpy as np
 from jax import numpy as jnp
+from other_kernels import CASES as OTHER_CASES
+from other_kernels import other_call, plain_call
 
 from photonsim.tiles.twins import TWINS, draw_operands
 
@@ -60,11 +63,11 @@ def burst(call) -> list[float]:
 
 def measure(engine: str, m: int, k: int, n: int, tile: int, mode: str, quick: bool) -> dict:
     """One row: the ratio of paired bursts."""
-    random = np.random.default_rng(1)
-    x, w = [random.standard_normal(shape).astype(np.float32) for shape in ((m, k), (k, n))]
-    call = engine_call(engine, m, k, n, tile, mode)
+    own = mode in MODES
+    call = engine_call(engine, m, k, n, tile, mode) if own else other_call(engine, mode, m, k, n, tile)
+    plain = plain_call(mode, m, k, n)
     call()
-    blas, kernel = zip(*[(burst(lambda: np.dot(x, w)), burst(call)) for _ in range(PAIRS[quick])], strict=True)
+    blas, kernel = zip(*[(burst(plain), burst(call)) for _ in range(PAIRS[quick])], strict=True)
     ratios = [np.median(ours) / np.median(theirs) for theirs, ours in zip(blas, kernel, strict=True)]
     low, middle, high = np.quantile(ratios, (0.25, 0.5, 0.75))
     least_blas_s, least_kernel_s = [min(min(times) for times in bursts) for bursts in (blas, kernel)]
@@ -84,6 +87,9 @@ def cases(quick: bool):
                     yield "numba", m, k, n, tile, mode
     for mode in MODES:
         yield "jax", 512, 768, 3072, 128, mode
+    for mode, m, k, n, tile in OTHER_CASES:
+        for engine in ("numba", "jax"):
+            yield engine, m, k, n, tile, mode
 
 
 def table(rows: list[dict]) -> str:
@@ -100,16 +106,32 @@ def table(rows: list[dict]) -> str:
     return "\n".join(lines)
 
 
+def other_table(rows: list[dict]) -> str:
+    """The rows of the other kernels: a line per case, a column per engine."""
+    lines = ["| kernel | M | K → N | tile | numba | jax |", "|---" * 6 + "|"]
+    for mode, m, k, n, tile in OTHER_CASES:
+        own = {r["engine"]: r["ratio"] for r in rows if (r["mode"], r["m"], r["k"], r["n"]) == (mode, m, k, n)}
+        cells = [f"{own[engine]:.2f}" if engine in own else "" for engine in ("numba", "jax")]
+        lines.append(f"| {mode} | {m} | {k} → {n} | {tile} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 def write_table(rows: list[dict], readme: Path) -> None:
-    """Replace what stands between the two marks of a README."""
-    start, end = "<!-- table -->", "<!-- end of table -->"
-    pattern = re.compile(re.escape(start) + ".*?" + re.escape(end), re.DOTALL)
-    readme.write_text(pattern.sub(f"{start}\n{table(rows)}\n{end}", readme.read_text()))
+    """Replace what stands between the marks of a README: the crossbar's rows, and those of the other kernels."""
+    text = readme.read_text()
+    own = [row for row in rows if row["mode"] in MODES]
+    for name, written in (("table", table(own)), ("table of other kernels", other_table(rows))):
+        start, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+        has_rows = own if name == "table" else len(own) < len(rows)
+        if has_rows:
+            text = re.sub(f"{start}.*?{end}", f"{start}\n{written}\n{end}", text, flags=re.DOTALL)
+    readme.write_text(text)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="write the measured rows here")
+    parser.add_argument("--others", action="store_true", help="only the kernels beyond the crossbar's product")
     parser.add_argument("--quick", action="store_true", help="fewer shapes, shorter runs")
     parser.add_argument("--table", type=Path, nargs=2, metavar=("ROWS", "README"), help="write rows into a README")
     options = parser.parse_args()
@@ -118,6 +140,8 @@ def main() -> None:
         return
     rows = []
     for engine, m, k, n, tile, mode in cases(options.quick):
+        if options.others and mode in MODES:
+            continue
         rows.append(measure(engine, m, k, n, tile, mode, options.quick))
         print("{engine:5} {m:4} {k:5}x{n:<5} tile {tile:3} {mode:9} {ratio:6.2f}".format(**rows[-1]), flush=True)
         if options.json:

@@ -15,15 +15,21 @@ from jax import numpy as jnp
 from photonsim_kernels import crossbar, mesh_product, patch_rows, residue_product, ring_banks
 from photonsim_kernels import noise as kernel_noise
 
+from photonsim.converters import Adc, Dac
 from photonsim.converters.residues import ResidueNumbers
+from photonsim.devices import Laser, Modulator, Receiver, WeightCell
 from photonsim.devices.directional_coupler import phasor
 from photonsim.devices.mach_zehnder_interferometer import cell_matrix
 from photonsim.devices.mesh import propagate
 from photonsim.devices.microring import Microring, bank_drop
 from photonsim.tiles import noise
+from photonsim.tiles.base import AbstractTile
+from photonsim.tiles.crossbar import Crossbar
+from photonsim.tiles.homodyne import Homodyne
 from photonsim.tiles.partial_sums import Programmed, Readout, Shared, analog_matmul
 from photonsim.tiles.patches import Window, gather_patches
 from photonsim.tiles.remainders import Reading, ResidueProgrammed, sums_of_groups
+from photonsim.tiles.sliced import Sliced
 
 # Detector noise, shot noise, a disturbance that the columns of a tile share, one of the light that they share, and the
 # noise of each weight at each reading (or, the same to the kernel, the shot noise of two live operands).
@@ -182,6 +188,33 @@ READINGS = {
     "noise": Reading(ResidueNumbers(5), 5, True, False),
     "phase errors": Reading(ResidueNumbers(5), None, True, True),
 }
+_PARTS = {
+    "clock_hz": 5e9,
+    "insertion_loss_db": 3.0,
+    "laser": Laser(power_w=1e-3, wall_plug_efficiency=0.2, wavelength_m=1550e-9),
+    "input_dac": Dac(5, 1e-12),
+    "modulator": Modulator(1e-14),
+    "receiver": Receiver(responsivity_a_per_w=1.0, energy_j=1e-13),
+    "adc": Adc(8, 2e-12),
+}
+_CELL = WeightCell(bits=5, write_energy_j=3e-12, tile_write_time_s=1e-8)
+TILES = {
+    "both operands live": Homodyne(rows=4, columns=8, integration_steps=32, weight_dac=Dac(5, 1e-12), **_PARTS),
+    "bit-sliced": Sliced(Crossbar(rows=16, columns=8, cell=_CELL, **_PARTS), 8, 8),
+}
+
+
+def multiply_on_tile(tile: AbstractTile, engine: str, x: np.ndarray, w: np.ndarray) -> jax.Array:
+    """`x @ w` on a tile, which is given both: the weights are quantised in the same call."""
+    return tile.matmul(jnp.asarray(x), tile.program(jnp.asarray(w), 1), jnp.asarray(KEY), engine, 0)
+
+
+def draw_matrices(m: int, k: int, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Two random matrices."""
+    random = np.random.default_rng(0)
+    return random.standard_normal((m, k)).astype(np.float32), random.standard_normal((k, n)).astype(np.float32)
+
+
 KEY = np.array([3, 2**31 + 5], np.uint32)
 TWINS = {
     "tile_key": Twin(_tile_keys, noise.tile_keys, lambda: (KEY, 9), 0, "integers"),
@@ -218,6 +251,16 @@ TWINS = {
             "integer sums below 2^24, and one product in each addition after them",
         )
         for name, reading in READINGS.items()
+    },
+    **{
+        f"crossbar_matmul, {name}": Twin(
+            functools.partial(multiply_on_tile, tile, "numba"),
+            functools.partial(multiply_on_tile, tile, "jax"),
+            lambda: draw_matrices(9, 70, 43),
+            0,
+            "integer sums below 2^24",
+        )
+        for name, tile in TILES.items()
     },
     "patch_rows.patch_rows": Twin(
         _gather,
