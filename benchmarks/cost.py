@@ -2,8 +2,8 @@
 
     python benchmarks/cost.py [--json docs/cost.json]
 
-Each is measured in a process of its own after one call that is not counted where a session would have made it before
-(imports); compilation by XLA is counted, since a sweep needs it once.
+Each in a process of its own. What XLA compiles is counted, since a sweep needs it once; imports are counted for the
+commands, and not for what a session calls after them.
 """
 
 import argparse

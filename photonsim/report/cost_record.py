@@ -169,14 +169,14 @@ def _finite(value: float) -> float | None:
 
 
 def cost_rows(priced: Priced) -> list[list[str | float]]:
-    """The bill line by line for CSV: phase, component, boundary, what, count, price, unit, joules, sources."""
+    """The bill line by line for CSV: phase, component, boundary, what, count, price, its unit and name, joules, sources."""
     rows: list[list[str | float]] = [
-        ["phase", "component", "boundary", "what", "count", "price", "price_unit", "joules", "sources"]
+        ["phase", "component", "boundary", "what", "count", "price", "price_unit", "price_name", "joules", "sources"]
     ]
     for name, phase in priced.phases.items():
         for charge in phase.site.charges:
             sources = "; ".join(f"{setting}: {source.text}" for setting, source in charge.sources)
             numbers = (float(charge.count), float(charge.price))
             line = [name, charge.component, charge.boundary, charge.what, *numbers]
-            rows.append([*line, charge.price_unit, float(charge.joules), sources])
+            rows.append([*line, charge.price_unit, charge.price_name, float(charge.joules), sources])
     return rows

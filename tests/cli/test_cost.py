@@ -72,7 +72,7 @@ def test_the_lines_of_the_csv_are_the_whole_bill(priced):
         joules = sum(float(line["joules"]) for line in lines if line["phase"] == phase)
         total = record["boundaries"]["+ host and cooling"]["j_per_token"][phase]
         assert joules == pytest.approx(total * tokens, rel=1e-12)
-    assert all(line["sources"] for line in lines)
+    assert all(line["sources"] and line["price_name"] for line in lines)
 
 
 def test_it_reads_at_80_columns_and_says_why_decode_waits(priced):
