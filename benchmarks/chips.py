@@ -36,8 +36,8 @@ accumulation and scales, and what else the package draws. *Memory*: on-chip SRAM
 AREA_HEAD = """## Area
 
 Devices of a description times the area of one (`photonsim chips NAME` opens it; nearly every area is *assumed*, see
-`photonsim/chip/floorplan.py`); cells times their layout factor. The digital unit and the package are counted nowhere. Where SRAM is the largest part, its
-32 MB are a default, too: a bench demonstrator has none.
+`photonsim/chip/floorplan.py`); cells times their layout factor. The digital unit and the package are counted nowhere.
+Where SRAM is the largest part, its 32 MB are a default, too: a bench demonstrator has none.
 """
 
 

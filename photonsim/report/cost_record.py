@@ -169,7 +169,7 @@ def _finite(value: float) -> float | None:
 
 
 def cost_rows(priced: Priced) -> list[list[str | float]]:
-    """The bill line by line for CSV: phase, component, boundary, what, count, price, its unit and name, joules, sources."""
+    """The bill line by line for CSV: where a line belongs, what is counted, its price, joules, sources."""
     rows: list[list[str | float]] = [
         ["phase", "component", "boundary", "what", "count", "price", "price_unit", "price_name", "joules", "sources"]
     ]
