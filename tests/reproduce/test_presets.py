@@ -1,5 +1,6 @@
 """Every chip that ships multiplies, prices what it did, and says where its numbers are from."""
 
+import functools
 import itertools
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from jax import numpy as jnp
 
-from photonsim.chip import load_chip, override, preset_names
+from photonsim.chip import describe, load_chip, override, preset_names
 from photonsim.cost import BOUNDARIES, peak_tops, peak_tops_per_w, price
 from photonsim.tiles import Crossbar
 
@@ -80,3 +81,15 @@ def test_one_reading_of_the_rack_errs_as_measured():
         answers = np.asarray(chip.matmul(jnp.asarray(x), chip.program(jnp.asarray(w)), jax.random.key(seed), "jax"))
         squares.append(np.mean((answers - x @ w) ** 2) / np.mean((x @ w) ** 2))
     assert np.sqrt(np.mean(squares)) == pytest.approx(0.194, rel=0.25)
+
+
+@pytest.mark.parametrize("name", CHIPS)
+def test_every_number_that_nobody_published_has_a_range(name):
+    chip = load_chip(name)
+    settings = describe(chip)
+    for path, source in chip.sources:
+        value = functools.reduce(lambda table, key: table[key], path.split("."), settings)
+        if source.assumed and isinstance(value, int | float) and not isinstance(value, bool):
+            assert source.low is not None, f"{path} = {value} is assumed, and its range is not given"
+            assert source.high is not None
+            assert source.low <= value <= source.high, path
