@@ -137,6 +137,33 @@ assert os.waitpid(child, 0)[1] == 0
 print(hashlib.sha256(y.tobytes()).hexdigest(), taken)
 """
 
+OTHERS = """
+import hashlib, threading
+import numpy as np
+from photonsim_kernels import mesh_product, patch_rows, residue_product, ring_banks
+random = np.random.default_rng(0)
+def draw(*shape): return random.standard_normal(shape).astype(np.float32)
+blocks, turns, fields = [draw(*shape) + 1j * draw(*shape) for shape in ((8, 8, 2, 2), (16,), (700, 16))]
+codes, weights = np.rint(4 * draw(300, 4, 16)), np.rint(4 * draw(4, 16, 90))
+keys, spreads = random.integers(0, 2**32, (4, 3, 3, 2), dtype=np.uint32), np.float32([0.1, 0.2, 0.2, 0.2])
+settings, sources = [5, 5, 1, 1, 0], random.integers(-1, 9, (2, 9, 3))
+calls = [
+    lambda: mesh_product.propagate(blocks, turns, fields),
+    lambda: residue_product.residue_matmul(codes, codes[:, :, 0], weights, weights[:, 0], keys, spreads, settings),
+    lambda: ring_banks.bank_drop(fields.real[:640].reshape(16, 640), [1.0, 0.1]),
+    lambda: patch_rows.patch_rows(codes[None, :30, :4], sources[0], sources[1], 0, 80),
+]
+answers, changes = [call() for call in calls], []
+def repeat():
+    for _ in range(5):
+        changes.extend((call() != answer).any() for call, answer in zip(calls, answers))
+threads = [threading.Thread(target=repeat) for _ in range(4)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+assert len(changes) == 80 and not any(changes)
+print(hashlib.sha256(b"".join(answer.tobytes() for answer in answers)).hexdigest())
+"""
+
 DEVICES = """
 import threading
 import jax, numpy as np
@@ -188,6 +215,11 @@ def test_the_answer_is_the_same_bits_on_any_threads_and_after_a_fork():
     answers = [_run(THREADS, **pool).split() for pool in pools]
     assert len({answer for answer, _ in answers}) == 1
     assert float(answers[-1][1]) < 3
+
+
+def test_the_other_kernels_give_the_same_bits_on_any_threads_and_where_freed_memory_is_overwritten():
+    pools = [{"NUMBA_THREADING_LAYER": "workqueue"}, {"NUMBA_NUM_THREADS": "2", **OVERWRITE_FREED}]
+    assert len({_run(OTHERS, **pool) for pool in pools}) == 1
 
 
 def test_xla_threads_and_kernel_threads_neither_hang_nor_disturb_each_other():
