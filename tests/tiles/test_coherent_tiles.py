@@ -44,9 +44,13 @@ def test_a_tile_without_errors_is_the_matrix_its_gradient_and_its_batch(tile):
     chip = on_chip(tile)
     x, w = operands()
     key = jax.random.key(0)
-    product = jax.jit(lambda x, w: chip.matmul(x, chip.compact(chip.program(w)), key, "jax"))
-    assert np.asarray(product(x, w)) == pytest.approx(x @ w, abs=3e-5)  # a mesh: 2N layers of float32 rotations
-    gradient = jax.jit(jax.grad(lambda w: jnp.sum(product(jnp.asarray(x), w) ** 2)))(jnp.asarray(w))
+
+    def squared(w):
+        product = chip.matmul(jnp.asarray(x), chip.compact(chip.program(w)), key, "jax")
+        return jnp.sum(product**2), product
+
+    gradient, product = jax.jit(jax.grad(squared, has_aux=True))(jnp.asarray(w))
+    assert np.asarray(product) == pytest.approx(x @ w, abs=3e-5)  # a mesh: 2N layers of float32 rotations
     assert np.asarray(gradient) == pytest.approx(2 * x.T @ (x @ w), abs=3e-4)
     pair = chip.matmul(jnp.stack([x, -x]), chip.program(jnp.stack([w, 2 * w])), jax.random.split(key, 2), "jax")
     assert np.asarray(pair) == pytest.approx(np.stack([x @ w, -2 * x @ w]), abs=6e-5)
