@@ -141,7 +141,8 @@ def doctor() -> None:
         table.add_row(name, number)
     table.add_row("devices", f"{', '.join(str(device) for device in jax.devices())}; {os.cpu_count()} CPU cores")
     table.add_row("engine", f"{'numba' if fast else 'jax'}: {how}")
-    for extra, module in (("hf", "transformers"), ("hf", "torch"), ("train", "optax"), ("notebooks", "nbclient")):
+    extras = (("hf", "transformers"), ("hf", "torch"), ("onnx", "onnx"), ("train", "optax"), ("notebooks", "nbclient"))
+    for extra, module in extras:
         found = importlib.util.find_spec(module) is not None
         table.add_row(module, "installed" if found else f'not installed: pip install "photonsim[{extra}]"')
     for name, found, where in available():

@@ -147,7 +147,9 @@ CONFIGS = {
 @pytest.mark.parametrize("name", CONFIGS)
 def test_every_architecture_comes_back_as_it_was_converted(tmp_path, name):
     original = random_model(CONFIGS[name])
-    dropped = {"llama__expert_feed_forward_length": None} if name == "llama, experts" else {}  # a Mixtral's has none
+    dropped: dict[str, Any] = (
+        {"llama__expert_feed_forward_length": None} if name == "llama, experts" else {}
+    )  # a Mixtral's has none
     model = load(write_gguf(tmp_path / "m.gguf", name.partition(",")[0], model=original, **dropped))
     epsilon = "layer_norm_epsilon" if name == "gpt2" else "rms_norm_eps"
     assert model.config == dataclasses.replace(CONFIGS[name], **{epsilon: getattr(model.config, epsilon)})
