@@ -1,5 +1,6 @@
 """The swap with a real `Chip` in place of a stand-in."""
 
+import equinox as eqx
 import jax
 import numpy as np
 from jax import numpy as jnp
@@ -34,3 +35,17 @@ def test_programming_once_gives_the_in_line_result_bit_for_bit():
     np.testing.assert_array_equal(result, jax.jit(sim)(PARAMS, X))
     assert (result != attention(PARAMS, X)).any()
     assert (result != jax.jit(sim.run)(programmed, PARAMS, X, seed=1)).any()
+
+
+def test_dies_and_chips_can_be_mapped_over():
+    """Rounding may tip a converter's code; dies and noise differ by far more."""
+    chip = load_chip("lightmatter-envise-2025")
+
+    def answer(die, noise_rms):
+        own = eqx.tree_at(lambda c: (c.tile.die.seed, c.tile.adc.noise_rms), chip, (die, noise_rms))
+        return simulate(attention, own)(PARAMS, X)
+
+    dies, noises = [0, 1], [0.0, 0.01]
+    mapped = jax.jit(jax.vmap(answer))(jnp.array(dies), jnp.array(noises))
+    one_by_one = jnp.stack([jax.jit(answer)(*pair) for pair in zip(dies, noises, strict=True)])
+    assert np.abs(mapped - one_by_one).mean() < 0.01 * np.abs(mapped[0] - mapped[1]).mean()
