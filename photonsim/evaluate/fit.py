@@ -68,8 +68,9 @@ class DieFit:
 
     @property
     def is_bent(self) -> bool:
-        """Whether the cube stands out of the noise."""
-        return abs(self.cubic) > SIGNIFICANT * self.cubic_scatter
+        """Whether the cube stands out of the noise, and bends a line without turning it round."""
+        slope = 1.0 - self.cubic * self.cube_in_line
+        return abs(self.cubic) > SIGNIFICANT * self.cubic_scatter and slope > 0 and rises((0.0, self.cubic / slope))
 
     @property
     def gain_at_zero(self) -> float:
