@@ -44,8 +44,8 @@ class DieFit:
 
     - `gain`, `offset`, `residual`: (columns,), the residual as a standard deviation, rounding and common mode in it.
     - `gain_spread`, `offset_spread`: over columns, the scatter of the estimates taken off.
-    - `noise_median`, `noise_log_spread`: the columns' own noise, common mode and rounding taken off, and the spread of
-      its logarithm by its outer deciles, which a few broken columns do not move.
+    - `noise_median`, `noise_log_spread`: the columns' own noise, common mode, rounding and bend taken off, and the
+      spread of its logarithm by its outer deciles, which a few broken columns do not move.
     - `cubic`: share c of a cube in the transfer, `g c v₀³ / V²` beside the fitted line, V the largest expected code;
       0 for a straight transfer, negative for one that saturates. `cubic_scatter`: its standard error.
     - `largest_expected`: V. `cube_in_line`: the part λ of `v₀³ / V²` that the lines have taken up as a gain.
@@ -131,8 +131,9 @@ def fit_die(measurement: Measurement) -> DieFit:
     vectors = len(measurement.expected)
     residual = measurement.column_residual * math.sqrt(vectors / (vectors - 2))  # two parameters were fitted
     common = measurement.common_mode
-    cubic, cubic_scatter, cube_in_line = _cubic(measurement, gain)
-    own = np.sqrt(np.maximum(residual**2 - common**2 - ROUNDING_VARIANCE, 1e-6))
+    cubic, cubic_scatter, cube_in_line, bend_variance = _cubic(measurement, gain)
+    bend_variance = bend_variance if abs(cubic) > SIGNIFICANT * cubic_scatter else 0.0
+    own = np.sqrt(np.maximum(residual**2 - bend_variance - common**2 - ROUNDING_VARIANCE, 1e-6))
     gain_scatter = np.mean(residual**2 / (vectors * measurement.expected.var(0)))
     offset_scatter = np.mean(residual**2 / vectors)
     return DieFit(
@@ -308,9 +309,12 @@ def _decile_spread(values: np.ndarray) -> float:
     return float(high - low) / (2 * 1.2816)
 
 
-def _cubic(measurement: Measurement, gain: np.ndarray) -> tuple[float, float, float]:
-    """Least squares of the residuals on what of `v₀³ / V²` is orthogonal to a line: mean over columns, standard error,
-    and the mean slope of what is along the line."""
+def _cubic(measurement: Measurement, gain: np.ndarray) -> tuple[float, float, float, np.ndarray]:
+    """Least squares of the residuals on what of `v₀³ / V²` is orthogonal to a line.
+
+    Mean over columns, its standard error, the mean slope of what is along the line, and what the bend adds to the
+    columns' residuals, as variances.
+    """
     largest = np.abs(measurement.expected).max()
     cube = measurement.expected**3 / largest**2
     line = measurement.expected - measurement.expected.mean(0)
@@ -318,7 +322,7 @@ def _cubic(measurement: Measurement, gain: np.ndarray) -> tuple[float, float, fl
     rest = cube - cube.mean(0) - line * along
     weight = (rest**2 * gain).sum()
     if not (rest**2).sum() > 0:
-        return 0.0, 0.0, 0.0  # expected codes of two values, through which any curve is a line
+        return 0.0, 0.0, 0.0, np.zeros_like(gain)  # expected codes of two values, through which any curve is a line
     slope = (rest * measurement.residual).sum() / weight
     scatter = math.sqrt((rest**2 * measurement.column_residual**2).sum()) / abs(weight)
-    return float(slope), scatter, float(along.mean())
+    return float(slope), scatter, float(along.mean()), (slope * gain) ** 2 * (rest**2).mean(0)
