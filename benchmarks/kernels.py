@@ -34,7 +34,7 @@ from photonsim.tiles.twins import TWINS, draw_operands
 MODES = ("quantised", "gaussian", "shot", "weight-noise")
 SHAPES = ((768, 768), (768, 3072), (3072, 768), (2048, 8192))
 TILES = (64, 128, 256, 768)
-PAIRS = {False: 9, True: 3}  # per case, whether quick
+PAIRS = {False: 5, True: 3}  # per case, whether quick
 BURST_S, PAUSE_S = 0.08, 0.05
 
 
