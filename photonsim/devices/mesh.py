@@ -193,8 +193,8 @@ def check_passive(gain: float) -> None:
 def cell_blocks(phases: MeshPhases, errors: SplitterErrors, scheme: str, loss_db=0.0) -> Complex[Array, "*b l p 2 2"]:
     """The 2 × 2 matrices of all places of a mesh; those without a cell are identities.
 
-    `loss_db` is the loss of one cell. In a Clements mesh, waveguides at the rim hold dummy cells, so that all paths
-    lose alike; in a Reck mesh, a path loses what its own cells do.
+    `loss_db` is the loss of one cell. In a Clements mesh, waveguides at the rim hold cells that do nothing, so that all
+    paths lose alike; in a Reck mesh, a path loses what its own cells do.
     """
     layout = mesh_layout(phases.psi.shape[-1], scheme)
     cells = cell_matrix(phases.theta, phases.phi, errors.alpha, errors.beta)

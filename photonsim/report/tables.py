@@ -47,10 +47,15 @@ def _effects(result: Result) -> Table:
     table.add_column("effect")
     table.add_column("setting")
     table.add_column("error", justify="right")
-    for effect in result.effects:
-        error = "off" if effect.relative_error is None else f"{100 * effect.relative_error:.2f} %"
-        last = effect is result.effects[-1]
-        table.add_row(effect.name, effect.setting, error, style="bold" if last else "" if effect.on else "dim")
+    *effects, whole = result.effects
+    for effect in effects:
+        if effect.relative_error is not None:
+            table.add_row(effect.name, effect.setting, f"{100 * effect.relative_error:.2f} %")
+    error = "off" if whole.relative_error is None else f"{100 * whole.relative_error:.2f} %"
+    table.add_row(whole.name, whole.setting, error, style="bold")
+    off = [effect.name for effect in effects if effect.relative_error is None]
+    table.caption = Text(f"Off: {', '.join(off)}.") if off else None
+    table.caption_justify = "left"
     return table
 
 

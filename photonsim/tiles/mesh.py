@@ -15,6 +15,7 @@ simulated: its own splitters, trimmed as well as self-configuration can, and pha
 is `partial_sums.py` with these disturbed weights.
 """
 
+import dataclasses
 import functools
 
 import equinox as eqx
@@ -223,7 +224,8 @@ class Mesh(AbstractTile):
 
         Block (t, j) sits in core `(t J + j) mod cores`. Gradients pass as if the mesh had been perfect.
         """
-        return _program(self, w, cores, self.self_configured and is_on(self.splitter_error_rad))
+        misread = self.self_configured and is_on(self.splitter_error_rad)
+        return _program(self, w, cores, misread, is_on(self.die.inl_rms))
 
     def compact(self, programmed: Programmed) -> Programmed:
         """See `AbstractTile.compact`: disturbed weights are real numbers, so they stay floats."""
@@ -243,14 +245,15 @@ class Mesh(AbstractTile):
         return written_events((batch, m, k, n), (self.rows, self.columns), input_bits, phases, phases * phase_bits)
 
 
-@functools.partial(jax.jit, static_argnames=("cores", "misread"))
-def _program(tile: Mesh, w: Float[Array, "*b k n"], cores: int, misread: bool) -> Programmed:
+@functools.partial(jax.jit, static_argnames=("cores", "misread", "uneven"))
+def _program(tile: Mesh, w: Float[Array, "*b k n"], cores: int, misread: bool, uneven: bool) -> Programmed:
     blocks = _blocks(w, tile.rows, tile.columns)  # (..., t, j, r, c)
     wanted = compile_blocks(jax.lax.stop_gradient(blocks), tile.scheme)
     made = _made(tile, wanted, cores, misread)
     scale = wanted.scale[..., None, None]
     exact = jnp.where(scale > 0, blocks / jnp.where(scale > 0, scale, 1.0), 0.0)
     n = w.shape[-1]
+    columns = tile.die.landing(cores, tile.columns, blocks.shape[-4], n)
     levels = _side_by_side(straight_through(exact, made))[..., :n]  # (..., t, r, n)
     scales = jnp.repeat(wanted.scale, tile.columns, axis=-1)[..., :n]  # (..., t, n)
     return set_readout(
@@ -259,7 +262,7 @@ def _program(tile: Mesh, w: Float[Array, "*b k n"], cores: int, misread: bool) -
         tile.adc.full_scale(tile.rows, jax.lax.stop_gradient(levels)),
         float(full_scale_code(tile.input_dac.bits)),
         tile.adc,
-        tile.die.landing(cores, tile.columns, blocks.shape[-4], n),
+        columns if uneven else dataclasses.replace(columns, inl=None),  # within jit, an INL of zero is a traced number
         variance=jnp.asarray(tile.noise_variance, w.dtype),
     )
 

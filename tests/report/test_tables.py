@@ -36,7 +36,7 @@ def test_a_run_fits_80_columns_and_says_what_was_found(result):
     for component, joules in record["energy"]["by_component_j_per_token"].items():
         assert any(component in line and si(joules, "J") in line for line in text.splitlines())
     for effect in record["effects"]:
-        assert effect["name"] in text
+        assert effect["name"] in " ".join(text.split())
     for baseline in record["baseline"]:
         assert si(baseline["total_j_per_token"], "J") in text
     assert f"{100 * record['coverage']['mac_share']:.2f} %" in text
