@@ -13,7 +13,6 @@ Quantised weights are expanded to the float32 values that they stand for. Those,
 are the weights that every result here refers to.
 """
 
-import contextlib
 import functools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -24,11 +23,13 @@ import numpy as np
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 from photonsim.errors import PhotonsimError
+from photonsim.models.damage import damage_as_a_sentence
 from photonsim.models.families import family_of
 from photonsim.models.gpt2 import Gpt2Config
 from photonsim.models.llama import LlamaConfig
 from photonsim.models.model import Model, NamedTensor, collect_params, sha256_of
 
+LACKS = "lacks the metadata {}: convert the model to GGUF again."
 ARCHITECTURES = {  # `general.architecture` of a file, and what the library calls it
     "llama": gguf.MODEL_ARCH.LLAMA,
     "qwen2": gguf.MODEL_ARCH.QWEN2,
@@ -47,7 +48,7 @@ CONTROL_TOKEN = 3  # llama.cpp's LLAMA_TOKEN_TYPE_CONTROL: matched whole in a te
 def load_gguf(path: str | Path, name: str | None = None) -> Model:
     """The model of one `.gguf` file, called `name` or else after the file. One tensor is expanded at a time."""
     path = Path(path)
-    with _damage_as_a_sentence(path):
+    with damage_as_a_sentence(path, "GGUF", LACKS):
         reader = gguf.GGUFReader(path)
         metadata = _metadata(reader)
         config = _config(metadata, {tensor.name for tensor in reader.tensors}, path)
@@ -59,26 +60,9 @@ def load_gguf(path: str | Path, name: str | None = None) -> Model:
 def gguf_config(path: str | Path) -> LlamaConfig | Gpt2Config:
     """The configuration of one `.gguf` file; no tensor is read."""
     path = Path(path)
-    with _damage_as_a_sentence(path):
+    with damage_as_a_sentence(path, "GGUF", LACKS):
         reader = gguf.GGUFReader(path)
         return _config(_metadata(reader), {tensor.name for tensor in reader.tensors}, path)
-
-
-@contextlib.contextmanager
-def _damage_as_a_sentence(path: Path) -> Iterator[None]:
-    """Whatever reading a file's head raises, as a `PhotonsimError`."""
-    try:
-        yield
-    except PhotonsimError:
-        raise
-    except OSError as error:
-        raise PhotonsimError(f"Cannot read {path}: {error.strerror}.") from error
-    except KeyError as error:
-        raise PhotonsimError(f"{path} lacks the metadata {error.args[0]}: convert the model to GGUF again.") from error
-    except Exception as error:  # the reader slices a memory map, and fails in as many ways as a file can be wrong
-        raise PhotonsimError(
-            f"{path} is not a complete GGUF file (truncated or corrupt): copy or download it again."
-        ) from error
 
 
 def _metadata(reader: gguf.GGUFReader) -> dict[str, Any]:

@@ -11,7 +11,6 @@ What lies outside the prefix, such as a decoder behind the backbone, is left out
 states. The epsilon of its norms is DINOv2's own, 1e-6.
 """
 
-import contextlib
 import importlib.util
 import math
 from collections.abc import Iterator, Mapping
@@ -21,10 +20,12 @@ from typing import Any
 import numpy as np
 
 from photonsim.errors import PhotonsimError
+from photonsim.models.damage import damage_as_a_sentence
 from photonsim.models.model import Model, collect_params, sha256_of
 from photonsim.models.vit import VitConfig
 
 Tensors = dict[str, np.ndarray]
+LACKS = "has no {} in its graph: of ONNX, only a DINOv2 that PyTorch exported can be read."
 CLASS_TOKEN = "embeddings.cls_token"
 POSITIONS = "embeddings.position_embeddings"
 QUERY = "encoder.layer.0.attention.attention.query.bias"
@@ -49,7 +50,7 @@ def _read(path: Path) -> tuple[VitConfig, Tensors]:
         raise PhotonsimError(f"Reading {path} needs the package onnx: pip install 'photonsim[onnx]'.")
     import onnx
 
-    with _damage_as_a_sentence(path):
+    with damage_as_a_sentence(path, "ONNX", LACKS):
         graph = onnx.load(path).graph
         stored = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
         prefix = next((name.removesuffix(CLASS_TOKEN) for name in stored if name.endswith(CLASS_TOKEN)), None)
@@ -63,24 +64,6 @@ def _read(path: Path) -> tuple[VitConfig, Tensors]:
             tensors[POSITIONS] = _joined_positions(stored, tensors[CLASS_TOKEN].shape[-1])
         heads = onnx.numpy_helper.to_array(_heads(graph, prefix + QUERY)).item()
         return _config(tensors, heads), tensors
-
-
-@contextlib.contextmanager
-def _damage_as_a_sentence(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except PhotonsimError:
-        raise
-    except OSError as error:
-        raise PhotonsimError(f"Cannot read {path}: {error.strerror}.") from error
-    except KeyError as error:
-        raise PhotonsimError(
-            f"{path} has no {error.args[0]} in its graph: of ONNX, only a DINOv2 that PyTorch exported can be read."
-        ) from error
-    except Exception as error:  # protobuf has no common class for what can be wrong with bytes
-        raise PhotonsimError(
-            f"{path} is not a complete ONNX file (truncated or corrupt): copy or download it again."
-        ) from error
 
 
 def _linear_layers(graph: Any) -> Iterator[tuple[str, str]]:
