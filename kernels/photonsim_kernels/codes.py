@@ -2,11 +2,10 @@
 
 import numpy as np
 from numba import float32, float64, int32, uint32
-from numba.np.numpy_support import carray
 
 from photonsim_kernels.compiled import compiled, compiled_callback
 from photonsim_kernels.jobs import IDEAL, job_at, setting_of, source_of
-from photonsim_kernels.pointers import bits_of, float_of_bits, pointer
+from photonsim_kernels.pointers import bits_of, carray, float_of_bits, pointer
 from photonsim_kernels.threads import ON_TASK, publish
 
 SMALLEST_SCALE = float32(2.0**-100)

@@ -8,6 +8,7 @@
 - No `fastmath` anywhere: a number must not depend on how a compiler may reassociate it. Where a multiplication and an
   addition are to become one instruction, the code says so (`simd.py`).
 - `error_model="numpy"`: a division by zero gives infinity, not an exception that a handler cannot raise.
+- Under `NUMBA_DISABLE_JIT=1` nothing is compiled: see `interpreted.py`.
 """
 
 import functools
@@ -20,8 +21,11 @@ from typing import Any
 
 import numba
 import numba.extending
+import numpy as np
 from numba.core import config
 from numba.np.ufunc import parallel
+
+from photonsim_kernels import interpreted
 
 SETTINGS: Any = config  # its attributes are made at run time
 
@@ -75,17 +79,21 @@ def compiled(function=None, **options) -> Any:
     """`numba.njit` with the choices above."""
     if function is None:
         return functools.partial(compiled, **options)
+    if SETTINGS.DISABLE_JIT:
+        return np.errstate(over="ignore")(function)  # whole numbers of a fixed width wrap
     return _cached(lambda cache: numba.njit(cache=cache, nogil=True, error_model="numpy", **options)(function))
 
 
 def compiled_callback(signature) -> Any:
     """`numba.cfunc` with the choices above: a function that C can call."""
+    if SETTINGS.DISABLE_JIT:
+        return functools.partial(interpreted.Callback, signature)
     return lambda function: _cached(lambda cache: numba.cfunc(signature, cache=cache)(function))
 
 
 def emitted(function) -> Any:
     """A function whose code is written out as LLVM instructions by what it returns; see `simd.py`."""
-    return numba.extending.intrinsic(function)
+    return interpreted.emitted(function) if SETTINGS.DISABLE_JIT else numba.extending.intrinsic(function)
 
 
 @functools.cache

@@ -5,11 +5,10 @@ LLVM sees each of them once.
 """
 
 import numpy as np
-from numba.np.numpy_support import carray
 
 from photonsim_kernels.compiled import compiled
 from photonsim_kernels.noise import GROUPS
-from photonsim_kernels.pointers import pointer
+from photonsim_kernels.pointers import carray, pointer, record
 
 PANELS = GROUPS  # 4, packed at once, so that a cache line of 64 int8 levels is read once
 ROW_BLOCK = 258  # rows of a task
@@ -30,13 +29,13 @@ SETTINGS = (
     "square_noise",
 )
 SETTINGS += ("row_offset",)
-SETTING = np.dtype([(name, np.int32) for name in SETTINGS])
+SETTING = record([(name, np.int32) for name in SETTINGS])
 SETTING_BYTES = SETTING.itemsize
 
 # One product. Addresses of the operands (see `crossbar_matmul`), the result, and the working memory of `run_job`;
 # `source` (11, batches): which batch element of an operand belongs to which of the result; sizes; bytes per number.
 # Magnitudes of the codes (bytes, `byte_rows` per block) and their totals are kept where they are multiplied as bytes.
-JOB = np.dtype(
+JOB = record(
     [(name, np.int64) for name in OPERANDS]
     + [(name, np.int64) for name in ("y", "source", "codes", "magnitudes", "magnitude_totals", "scales", "squares")]
     + [(name, np.int64) for name in ("batches", "rows", "inner", "blocks", "tile_rows", "width")]
@@ -48,7 +47,7 @@ PARTS = ("panels", "magnitude_panels", "scratch", "columns", "copies", "common",
 PARTS += ("magnitude_sums", "deviates")
 FLAGS = ("noise", "shot_noise", "square_noise", "common_mode", "intensity_noise", "packed")
 PLACE = ("b", "first_row", "rows", "first_column", "panel_count", "panel_bytes", "byte_panel_bytes")
-TASK = np.dtype([(name, np.int64) for name in PLACE + PARTS + FLAGS] + [(f"key{i}", np.uint32) for i in range(2)])
+TASK = record([(name, np.int64) for name in PLACE + PARTS + FLAGS] + [(f"key{i}", np.uint32) for i in range(2)])
 
 
 @compiled

@@ -2,16 +2,15 @@
 
 import numpy as np
 from numba import types
-from numba.np.numpy_support import carray
 
 from photonsim_kernels.compiled import compiled, compiled_callback
 from photonsim_kernels.mesh import TOGETHER, propagate_rows
-from photonsim_kernels.pointers import pointer
+from photonsim_kernels.pointers import carray, pointer, record
 from photonsim_kernels.threads import ON_TASK, forked, publish, run_tasks
 from photonsim_kernels.xla_frame import SUCCESS, answer_metadata, data, dimension, leading, operand, result_of, word
 
 WORTH_THREADS = 1 << 16  # blocks times vectors, some 30 µs
-MESH = np.dtype(
+MESH = record(
     [(name, np.int64) for name in ("cells", "turns", "fields", "out")]
     + [(name, np.int64) for name in ("batches", "vectors", "modes", "layers", "places", "alone")]
 )

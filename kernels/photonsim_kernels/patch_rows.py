@@ -2,11 +2,10 @@
 
 import numpy as np
 from numba import types
-from numba.np.numpy_support import carray
 
 from photonsim_kernels.compiled import compiled, compiled_callback
 from photonsim_kernels.patches import gather_rows
-from photonsim_kernels.pointers import pointer
+from photonsim_kernels.pointers import carray, pointer, record
 from photonsim_kernels.threads import ON_TASK, forked, publish, run_tasks
 from photonsim_kernels.xla_frame import SUCCESS, answer_metadata, data, dimension, operand, result_of, word
 
@@ -14,7 +13,7 @@ TOGETHER = 32  # rows
 WORTH_THREADS = 1 << 16  # numbers, some 50 µs
 ADDRESSES = ("images", "sources_y", "sources_x", "first", "out")
 SIZES = ("batch", "channels", "lines", "columns", "down", "height", "across", "width", "rows", "alone")
-PATCHES = np.dtype([(name, np.int64) for name in ADDRESSES + SIZES])
+PATCHES = record([(name, np.int64) for name in ADDRESSES + SIZES])
 
 
 @compiled_callback(ON_TASK)

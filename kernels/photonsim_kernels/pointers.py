@@ -1,9 +1,19 @@
 """Addresses and bit patterns inside compiled functions: what C writes as casts."""
 
+import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.np import numpy_support
 
-from photonsim_kernels.compiled import emitted
+from photonsim_kernels import interpreted
+from photonsim_kernels.compiled import SETTINGS, emitted
+
+carray = interpreted.carray if SETTINGS.DISABLE_JIT else numpy_support.carray  # (pointer, shape): an array
+
+
+def record(fields):
+    """The type of a record, which Python too knows by the names of its fields."""
+    return np.dtype((np.record, fields))
 
 
 @emitted

@@ -7,12 +7,11 @@ and the sum that the remainders mean. Nothing as large as the partial sums is ev
 
 import numpy as np
 from numba import float32, int32, types, uint32
-from numba.np.numpy_support import carray
 
 from photonsim_kernels.compiled import compiled, compiled_callback
 from photonsim_kernels.jobs import PANELS, ROW_BLOCK
 from photonsim_kernels.noise import fill_rows
-from photonsim_kernels.pointers import pointer
+from photonsim_kernels.pointers import carray, pointer, record
 from photonsim_kernels.products import PANEL, ROWS, float_product_row, float_product_rows
 from photonsim_kernels.residue import add_exact, add_misread, add_read
 from photonsim_kernels.threads import ON_TASK, forked, publish, run_tasks
@@ -23,7 +22,7 @@ LARGEST_K = 7  # above it, misread steps times their numbers would not fit in 32
 WORTH_THREADS = 1 << 14  # readings, some 100 µs
 SETTINGS = ("k", "adc_bits", "noise", "phase_noise", "row_offset")
 OPERANDS = ("codes", "units", "weights", "scales", "keys", "spreads", "settings")
-RESIDUE = np.dtype([(name, np.int64) for name in (*OPERANDS, "out", "rows", "groups", "group", "width", "alone")])
+RESIDUE = record([(name, np.int64) for name in (*OPERANDS, "out", "rows", "groups", "group", "width", "alone")])
 
 
 @compiled

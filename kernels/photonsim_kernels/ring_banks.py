@@ -2,16 +2,15 @@
 
 import numpy as np
 from numba import types
-from numba.np.numpy_support import carray
 
 from photonsim_kernels.compiled import compiled, compiled_callback
-from photonsim_kernels.pointers import pointer
+from photonsim_kernels.pointers import carray, pointer, record
 from photonsim_kernels.rings import TOGETHER, drop_banks
 from photonsim_kernels.threads import ON_TASK, forked, publish, run_tasks
 from photonsim_kernels.xla_frame import SUCCESS, answer_metadata, data, dimension, leading, result_of, word
 
 WORTH_THREADS = 1 << 16  # rings times channels of all banks, some 100 µs
-BANKS = np.dtype([(name, np.int64) for name in ("detunings", "places", "out", "batches", "rings", "banks", "alone")])
+BANKS = record([(name, np.int64) for name in ("detunings", "places", "out", "batches", "rings", "banks", "alone")])
 
 
 @compiled_callback(ON_TASK)

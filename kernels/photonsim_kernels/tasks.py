@@ -6,13 +6,12 @@ tasks go through a tile one after another before the next tile, and its memory p
 
 import numpy as np
 from numba import uint32
-from numba.np.numpy_support import carray
 
 from photonsim_kernels.blocks import multiply, multiply_light, pack, stream
 from photonsim_kernels.compiled import compiled, compiled_callback
 from photonsim_kernels.jobs import PANELS, ROW_BLOCK, TASK, job_at, setting_of, source_of
 from photonsim_kernels.noise import COMMON_MODE, INTENSITY, fill_rows, fill_rows_of_a_group, fill_shared, tile_key
-from photonsim_kernels.pointers import pointer
+from photonsim_kernels.pointers import carray, pointer
 from photonsim_kernels.products import PANEL, ROWS
 from photonsim_kernels.reading import read_row, read_row_of_panels, read_rows
 from photonsim_kernels.threads import ON_TASK, publish

@@ -76,7 +76,16 @@ def _no():
 # Asked at run time, by symbol: code that was compiled under one threading layer is found again under another.
 publish("photonsim_alone", _no if threads_may_overlap() else _yes)
 _KEPT += [_yes, _no]
-must_run_alone = types.ExternalFunction("photonsim_alone", types.intp())
+
+
+@emitted
+def must_run_alone(typing_context):
+    def codegen(context, builder, signature, arguments):
+        asked = ir.FunctionType(simd.LONG, [])
+        return builder.call(cgutils.get_or_insert_function(builder.module, asked, "photonsim_alone"), [])
+
+    return types.intp(), codegen
+
 
 # Threads do not survive a fork, and GNU's OpenMP ends a child that asks for them: so a child works alone.
 _forked: list[bool] = []
