@@ -22,6 +22,7 @@ import numpy as np
 from photonsim_kernels.codes import encode_row, full_scale_code
 from photonsim_kernels.compiled import compiled
 from photonsim_kernels.jobs import IDEAL, JOB, RANKS, STRIP, setting_of
+from photonsim_kernels.pointers import job_of
 from photonsim_kernels.products import BYTE_STEP, ROWS
 from photonsim_kernels.tasks import run_strip, task_count
 from photonsim_kernels.threads import forked, run_tasks
@@ -76,18 +77,11 @@ def crossbar_matmul(*operands):
     batch, source = _sources(leading)
     (rows, inner), (blocks, tile_rows, width) = (operands[0].shape[-2:], operands[1].shape[-3:])
     y = _zeros((*batch, rows, width))
-    addresses = [_address(operand) for operand in (*operands, y)]
     sizes = (source.shape[1], rows, inner, blocks, tile_rows, width, operands[1].itemsize)
-    jobs = np.array((*addresses, *[0] * 6, *sizes, *[0] * 5, forked()), np.int64).view(JOB)
+    jobs = job_of(JOB, (*operands, y), *[0] * 6, *sizes, *[0] * 5, forked())
     if y.size and blocks:
         run_job(jobs, source)
     return y
-
-
-@compiled
-def _address(array):
-    """Where the numbers of an array lie; from Python, its attribute takes six times as long."""
-    return array.ctypes.data
 
 
 def _sources(leading):

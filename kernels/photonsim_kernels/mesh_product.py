@@ -5,7 +5,7 @@ from numba import types
 
 from photonsim_kernels.compiled import compiled, compiled_callback
 from photonsim_kernels.mesh import TOGETHER, propagate_rows
-from photonsim_kernels.pointers import carray, pointer, record
+from photonsim_kernels.pointers import carray, job_of, pointer, record
 from photonsim_kernels.threads import ON_TASK, forked, publish, run_tasks
 from photonsim_kernels.xla_frame import SUCCESS, answer_metadata, data, dimension, leading, operand, result_of, word
 
@@ -57,14 +57,15 @@ def propagate(blocks, turns, fields):
     The leading axes broadcast. Returns complex64; numbers of any other type are cast first.
     """
     batch = np.broadcast_shapes(blocks.shape[:-4], turns.shape[:-1], fields.shape[:-2])
+    shapes = [(*batch, *a.shape[a.ndim - rank :]) for a, rank in ((blocks, 4), (turns, 1), (fields, 2))]
     operands = [
-        np.ascontiguousarray(np.broadcast_to(a, (*batch, *a.shape[a.ndim - rank :])), np.complex64)
-        for a, rank in ((np.asarray(blocks), 4), (np.asarray(turns), 1), (np.asarray(fields), 2))
+        np.ascontiguousarray(a if a.shape == shape else np.broadcast_to(a, shape), np.complex64)
+        for a, shape in zip((blocks, turns, fields), shapes, strict=True)
     ]
     layers, places = operands[0].shape[-4:-2]
     out = _empty(operands[2].shape)
     sizes = (int(np.prod(batch)), *out.shape[-2:], layers, places, forked())
-    jobs = np.array([(*[a.ctypes.data for a in (*operands, out)], *sizes)], MESH)
+    jobs = job_of(MESH, (*operands, out), *sizes)
     if out.size:
         _run(jobs)
     return out

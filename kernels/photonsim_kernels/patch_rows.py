@@ -5,7 +5,7 @@ from numba import types
 
 from photonsim_kernels.compiled import compiled, compiled_callback
 from photonsim_kernels.patches import gather_rows
-from photonsim_kernels.pointers import carray, pointer, record
+from photonsim_kernels.pointers import carray, job_of, pointer, record
 from photonsim_kernels.threads import ON_TASK, forked, publish, run_tasks
 from photonsim_kernels.xla_frame import SUCCESS, answer_metadata, data, dimension, operand, result_of, word
 
@@ -48,8 +48,7 @@ def patch_rows(images, sources_y, sources_x, first, count):
     sources = [np.ascontiguousarray(values, np.int32) for values in (sources_y, sources_x, np.reshape(first, 1))]
     (down, height), (across, width) = (values.shape for values in sources[:2])
     out = _empty((count, images.shape[1] * height * width))
-    addresses = [values.ctypes.data for values in (images, *sources, out)]
-    jobs = np.array([(*addresses, *images.shape, down, height, across, width, count, forked())], PATCHES)
+    jobs = job_of(PATCHES, (images, *sources, out), *images.shape, down, height, across, width, count, forked())
     if out.size and down and across:
         _run(jobs)
     return out

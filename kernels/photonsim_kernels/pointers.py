@@ -6,7 +6,7 @@ from numba import types
 from numba.np import numpy_support
 
 from photonsim_kernels import interpreted
-from photonsim_kernels.compiled import SETTINGS, emitted
+from photonsim_kernels.compiled import SETTINGS, compiled, emitted
 
 carray = interpreted.carray if SETTINGS.DISABLE_JIT else numpy_support.carray  # (pointer, shape): an array
 
@@ -14,6 +14,17 @@ carray = interpreted.carray if SETTINGS.DISABLE_JIT else numpy_support.carray  #
 def record(fields):
     """The type of a record, which Python too knows by the names of its fields."""
     return np.dtype((np.record, fields))
+
+
+@compiled
+def address_of(array):
+    """Where the numbers of an array lie; from Python, the array's own attribute takes five times as long."""
+    return array.ctypes.data
+
+
+def job_of(kind, arrays, *numbers):
+    """An array of one record: the addresses of arrays, which whoever calls keeps until the job is done, and numbers."""
+    return np.array((*map(address_of, arrays), *numbers), np.int64).view(kind)
 
 
 @emitted

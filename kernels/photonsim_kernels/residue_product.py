@@ -11,7 +11,7 @@ from numba import float32, int32, types, uint32
 from photonsim_kernels.compiled import compiled, compiled_callback
 from photonsim_kernels.jobs import PANELS, ROW_BLOCK
 from photonsim_kernels.noise import fill_rows
-from photonsim_kernels.pointers import carray, pointer, record
+from photonsim_kernels.pointers import carray, job_of, pointer, record
 from photonsim_kernels.products import PANEL, ROWS, float_product_row, float_product_rows
 from photonsim_kernels.residue import add_exact, add_misread, add_read
 from photonsim_kernels.threads import ON_TASK, forked, publish, run_tasks
@@ -155,7 +155,7 @@ def residue_matmul(codes, units, weights, scales, keys, spreads, settings):
     operands = [np.ascontiguousarray(values, kind) for values, kind in zip(given, kinds, strict=True)]
     (rows, groups, group), width = operands[0].shape, operands[2].shape[-1]
     out = _zeros((rows, width))
-    jobs = np.array([(*[a.ctypes.data for a in (*operands, out)], rows, groups, group, width, forked())], RESIDUE)
+    jobs = job_of(RESIDUE, (*operands, out), rows, groups, group, width, forked())
     if out.size and group:
         _run(jobs)
     return out

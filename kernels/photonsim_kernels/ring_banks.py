@@ -4,7 +4,7 @@ import numpy as np
 from numba import types
 
 from photonsim_kernels.compiled import compiled, compiled_callback
-from photonsim_kernels.pointers import carray, pointer, record
+from photonsim_kernels.pointers import carray, job_of, pointer, record
 from photonsim_kernels.rings import TOGETHER, drop_banks
 from photonsim_kernels.threads import ON_TASK, forked, publish, run_tasks
 from photonsim_kernels.xla_frame import SUCCESS, answer_metadata, data, dimension, leading, result_of, word
@@ -55,8 +55,7 @@ def bank_drop(detunings, places):
     detunings, places = np.ascontiguousarray(detunings, np.float32), np.ascontiguousarray(places, np.float32)
     out = _empty(detunings.shape)
     *lead, rings, banks = detunings.shape
-    addresses = [a.ctypes.data for a in (detunings, places, out)]
-    jobs = np.array([(*addresses, int(np.prod(lead)), rings, banks, forked())], BANKS)
+    jobs = job_of(BANKS, (detunings, places, out), int(np.prod(lead)), rings, banks, forked())
     if out.size:
         _run(jobs)
     return out
