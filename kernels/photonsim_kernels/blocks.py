@@ -53,26 +53,34 @@ def _find_levels(job, task, t, p):
 @compiled
 def pack(job, task, t):
     """Levels of block `t` as panels (steps, 16, inputs of a step), and their magnitudes."""
-    side, last, keep = 4 // job.code_bytes, job.tile_rows - 1, task.shot_noise != 0
+    whole = min(task.panel_count, (job.width - task.first_column) // PANEL)
+    if whole > 0:
+        _pack_panels(job, task, t, 0, whole)
+    if whole < task.panel_count:
+        _pack_panels(job, task, t, whole, 1)
+
+
+@compiled
+def _pack_panels(job, task, t, p, panels):
+    """`panels` of them, from panel `p` on."""
+    side, last, keep, size = 4 // job.code_bytes, job.tile_rows - 1, task.shot_noise != 0, task.panel_bytes
     steps, as_words = job.code_rows // side, keep and job.byte_rows == 0
-    for p in range(task.panel_count):
-        levels, row_bytes = _find_levels(job, task, t, p)
-        to = task.panels + p * task.panel_bytes
-        also = task.magnitude_panels + p * (task.byte_panel_bytes or task.panel_bytes)
-        if keep and not as_words:
-            pack_bytes(levels, row_bytes, last, job.byte_rows // BYTE_STEP, also)
-        if job.level_bytes == 1:
-            if side == 2:
-                pack_int8(levels, row_bytes, last, steps, to, also, as_words)
-            else:
-                pack_int8_floats(levels, row_bytes, last, steps, to, also, as_words)
-        elif job.level_bytes == 2:
-            if side == 2:
-                pack_int16(levels, row_bytes, last, steps, to, also, as_words)
-            else:
-                pack_int16_floats(levels, row_bytes, last, steps, to, also, as_words)
+    levels, row_bytes = _find_levels(job, task, t, p)
+    to, also = task.panels + p * size, task.magnitude_panels + p * (task.byte_panel_bytes or size)
+    if keep and not as_words:
+        pack_bytes(levels, row_bytes, last, job.byte_rows // BYTE_STEP, also, task.byte_panel_bytes, panels)
+    if job.level_bytes == 1:
+        if side == 2:
+            pack_int8(levels, row_bytes, last, steps, to, also, size, panels, as_words)
         else:
-            pack_floats(levels, row_bytes, last, steps, to, also, as_words)
+            pack_int8_floats(levels, row_bytes, last, steps, to, also, size, panels, as_words)
+    elif job.level_bytes == 2:
+        if side == 2:
+            pack_int16(levels, row_bytes, last, steps, to, also, size, panels, as_words)
+        else:
+            pack_int16_floats(levels, row_bytes, last, steps, to, also, size, panels, as_words)
+    else:
+        pack_floats(levels, row_bytes, last, steps, to, also, size, panels, as_words)
 
 
 @compiled
@@ -158,16 +166,16 @@ def multiply(job, codes, panel, together, out, light):
 
 
 @compiled
-def multiply_light(job, task, row, p, together):
+def multiply_light(job, task, row, p, together, out):
     """Sums of magnitudes of panel `p` and of the rows from row `row` (block included) of the codes."""
     if job.byte_rows == 0:
         codes = job.codes + job.code_bytes * job.code_rows * row
         panel = task.magnitude_panels + p * task.panel_bytes
-        multiply(job, codes, panel, together, task.magnitude_sums, True)
+        multiply(job, codes, panel, together, out, True)
         return
     q, stride, steps = job.magnitudes + job.byte_rows * row, job.byte_rows, job.byte_rows // BYTE_STEP
     panel, totals = task.magnitude_panels + p * task.byte_panel_bytes, job.magnitude_totals + 4 * row
     if together:
-        byte_product_rows(q, stride, panel, steps, totals, 4, task.magnitude_sums)
+        byte_product_rows(q, stride, panel, steps, totals, 4, out)
     else:
-        byte_product_row(q, stride, panel, steps, totals, 0, task.magnitude_sums)
+        byte_product_row(q, stride, panel, steps, totals, 0, out)

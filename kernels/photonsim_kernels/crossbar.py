@@ -76,12 +76,18 @@ def crossbar_matmul(*operands):
     leading = [a.shape[: a.ndim - rank] for a, rank in zip(operands, RANKS, strict=True)]
     batch, source = _sources(leading)
     (rows, inner), (blocks, tile_rows, width) = (operands[0].shape[-2:], operands[1].shape[-3:])
-    y = _zeros((*batch, rows, width))
+    y = _result((*batch, rows, width))
     sizes = (source.shape[1], rows, inner, blocks, tile_rows, width, operands[1].itemsize)
     jobs = job_of(JOB, (*operands, y), *[0] * 6, *sizes, *[0] * 5, forked())
-    if y.size and blocks:
+    if not blocks:
+        y[...] = 0
+    elif y.size:
         run_job(jobs, source)
     return y
+
+
+def _result(shape):
+    return np.empty(shape, np.float32)
 
 
 def _sources(leading):
@@ -91,10 +97,6 @@ def _sources(leading):
     batch = np.broadcast_shapes(*leading)
     numbers = [np.arange(np.prod(own, dtype=int)).reshape(own) for own in leading]
     return batch, np.ascontiguousarray([np.broadcast_to(number, batch).ravel() for number in numbers], np.int64)
-
-
-def _zeros(shape):
-    return np.zeros(shape, np.float32)
 
 
 def _at_the_door(index: int, operand):

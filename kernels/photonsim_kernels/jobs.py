@@ -44,7 +44,7 @@ JOB = record(
 
 # One task: its place in the result, its own working memory, the keys of a block, and what is on. See `_start_task`.
 PARTS = ("panels", "magnitude_panels", "scratch", "columns", "copies", "common", "light", "totals", "sums")
-PARTS += ("magnitude_sums", "deviates")
+PARTS += ("magnitude_sums", "spreads", "deviates")
 FLAGS = ("noise", "shot_noise", "square_noise", "common_mode", "intensity_noise", "packed")
 PLACE = ("b", "first_row", "rows", "first_column", "panel_count", "panel_bytes", "byte_panel_bytes")
 TASK = record([(name, np.int64) for name in PLACE + PARTS + FLAGS] + [(f"key{i}", np.uint32) for i in range(2)])

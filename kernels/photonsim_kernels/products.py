@@ -206,7 +206,7 @@ def _streamed_product(kind, side, panels):
     """
     number, word = (simd.PAIRS, simd.INT) if side == 2 else (simd.FLOATS, simd.FLOAT)
     total = simd.INTS if side == 2 else simd.FLOATS
-    level_bytes = PANEL * (4 if kind == simd.FLOAT else kind.width // 8)
+    level_bytes = PANEL * _bytes_of(kind)
 
     def emit_loop(context, builder, span, q, outs, levels, row_bytes, last, steps, accumulate):
         def step(sums, i):
@@ -249,6 +249,10 @@ def _streamed_product(kind, side, panels):
     return multiply
 
 
+def _bytes_of(kind):
+    return 4 if kind == simd.FLOAT else kind.width // 8
+
+
 def _load_levels(builder, kind, side, levels, row_bytes, last, i):
     """The levels of step `i`, 16 columns of `side` rows, as two vectors; a row beyond the last is the last again."""
     rows = [builder.add(builder.mul(i, simd.LONG(side)), simd.LONG(n)) for n in range(side)]
@@ -258,42 +262,48 @@ def _load_levels(builder, kind, side, levels, row_bytes, last, i):
 
 
 def _packing(kind, side):
-    """`pack(levels, row_bytes, last, steps, to, magnitudes, keep)`: 16 columns of levels, as the products want them.
+    """`pack(levels, row_bytes, last, steps, to, magnitudes, panel_bytes, panels, keep)`: levels as products want them.
 
-    Steps of `side` rows side by side, as int16 pairs or as float32. `last` is the last row that may be read.
+    Steps of `side` rows side by side, as int16 pairs or as float32; magnitudes beside them if these are to be kept.
+    All of 16 · panels columns of a row at once, since the next row may lie a memory page away. `last` is the last row
+    that may be read.
     """
 
-    def emit_loop(builder, targets, levels, row_bytes, last, steps):
-        with cgutils.for_range(builder, steps, intp=simd.LONG) as loop:
-            vectors = _load_levels(builder, kind, side, levels, row_bytes, last, loop.index)
-            place = builder.mul(loop.index, simd.LONG(64))
+    def emit_loop(builder, targets, levels, row_bytes, last, steps, panel_bytes, panels):
+        with (
+            cgutils.for_range(builder, steps, intp=simd.LONG) as loop,
+            cgutils.for_range(builder, panels, intp=simd.LONG) as panel,
+        ):
+            start = builder.add(levels, builder.mul(panel.index, simd.LONG(PANEL * _bytes_of(kind))))
+            vectors = _load_levels(builder, kind, side, start, row_bytes, last, loop.index)
+            place = builder.add(builder.mul(loop.index, simd.LONG(64)), builder.mul(panel.index, panel_bytes))
             for which, target in enumerate(targets):
                 for half, vector in enumerate(vectors):
                     values = simd.absolute(builder, vector) if which else vector
                     simd.store(builder, values, target, builder.add(place, simd.LONG(32 * half)))
 
     @emitted
-    def pack(typing_context, levels, row_bytes, last, steps, to, magnitudes, keep):
+    def pack(typing_context, levels, row_bytes, last, steps, to, magnitudes, panel_bytes, panels, keep):
         def codegen(context, builder, signature, arguments):
-            *block, to, magnitudes, keep = arguments
+            *block, to, magnitudes, panel_bytes, panels, keep = arguments
             with builder.if_else(keep) as (with_magnitudes, without):
                 with with_magnitudes:
-                    emit_loop(builder, (to, magnitudes), *block)
+                    emit_loop(builder, (to, magnitudes), *block, panel_bytes, panels)
                 with without:
-                    emit_loop(builder, (to,), *block)
+                    emit_loop(builder, (to,), *block, panel_bytes, panels)
             return context.get_dummy_value()
 
-        return types.void(*[types.intp] * 6, types.boolean), codegen
+        return types.void(*[types.intp] * 8, types.boolean), codegen
 
     return pack
 
 
 @emitted
-def pack_bytes(typing_context, levels, row_bytes, last, steps, to):
-    """Magnitudes of 16 columns of int8 levels, less `BYTE_BIAS`, as the byte product wants them."""
+def pack_bytes(typing_context, levels, row_bytes, last, steps, to, panel_bytes, panels):
+    """Magnitudes of 16 · panels columns of int8 levels, less `BYTE_BIAS`, as the byte product wants them."""
 
     def codegen(context, builder, signature, arguments):
-        levels, row_bytes, last, steps, to = arguments
+        levels, row_bytes, last, steps, to, panel_bytes, panels = arguments
         row = ir.VectorType(INT8, PANEL)
         bias = ir.Constant(row, [BYTE_BIAS] * PANEL)
         with cgutils.for_range(builder, steps, intp=simd.LONG) as loop:
@@ -301,16 +311,20 @@ def pack_bytes(typing_context, levels, row_bytes, last, steps, to):
                 builder.add(builder.mul(loop.index, simd.LONG(BYTE_STEP)), simd.LONG(n)) for n in range(BYTE_STEP)
             ]
             numbers = [builder.select(builder.icmp_signed("<", n, last), n, last) for n in numbers]
-            rows = [simd.load(builder, levels, row, builder.mul(n, row_bytes)) for n in numbers]
-            rows = [builder.sub(simd.absolute(builder, values), bias) for values in rows]
-            place = builder.mul(loop.index, simd.LONG(PANEL * BYTE_STEP))
-            for group in range(2):
-                pairs = [_alternating(builder, *rows[n : n + 2]) for n in (4 * group, 4 * group + 2)]
-                twos = [builder.bitcast(pair, ir.VectorType(INT16, PANEL)) for pair in pairs]
-                simd.store(builder, _alternating(builder, *twos), to, builder.add(place, simd.LONG(64 * group)))
+            offsets = [builder.mul(n, row_bytes) for n in numbers]
+            with cgutils.for_range(builder, panels, intp=simd.LONG) as panel:
+                start = builder.add(levels, builder.mul(panel.index, simd.LONG(PANEL)))
+                rows = [simd.load(builder, start, row, offset) for offset in offsets]
+                rows = [builder.sub(simd.absolute(builder, values), bias) for values in rows]
+                place = builder.mul(loop.index, simd.LONG(PANEL * BYTE_STEP))
+                place = builder.add(place, builder.mul(panel.index, panel_bytes))
+                for group in range(2):
+                    pairs = [_alternating(builder, *rows[n : n + 2]) for n in (4 * group, 4 * group + 2)]
+                    twos = [builder.bitcast(pair, ir.VectorType(INT16, PANEL)) for pair in pairs]
+                    simd.store(builder, _alternating(builder, *twos), to, builder.add(place, simd.LONG(64 * group)))
         return context.get_dummy_value()
 
-    return types.void(*[types.intp] * 5), codegen
+    return types.void(*[types.intp] * 7), codegen
 
 
 def _alternating(builder, a, b):

@@ -14,7 +14,6 @@ from photonsim_kernels.noise import GROUP, GROUPS
 from photonsim_kernels.products import ROWS
 
 TOGETHER = 3  # rows that are read in alternation: 6 vectors of values, and their operands, fit in 16 registers
-GAIN, OFFSET, NOISE, SHOT, SCALE, SQUARE = range(6)  # the values of a column, in the order they are stored
 
 
 class _Values:
@@ -34,64 +33,48 @@ class _Values:
 
 
 class _Block:
-    """The memory of some rows of 16 numbers a panel, from row `first`, and of the columns' values, six addresses."""
+    """The memory of some rows of 16 numbers a panel, from row `first`."""
 
-    def __init__(self, builder, first, rows, panels, columns):
-        self.builder, self.rows, self.columns = builder, range(first, first + rows), columns
+    def __init__(self, builder, first, rows, panels):
+        self.builder, self.rows = builder, range(first, first + rows)
         self.vectors = range(2 * panels)  # of a row
 
     def numbers(self, address, row_bytes=4 * GROUP):
         places = [row_bytes * m + 32 * v for m in self.rows for v in self.vectors]
         return [simd.load(self.builder, address, simd.FLOATS, place) for place in places]
 
-    def column(self, which):
-        one_row = [simd.load(self.builder, self.columns[which], simd.FLOATS, 32 * v) for v in self.vectors]
+    def numbers_apart(self, address, row_bytes):
+        """As `numbers`, of rows as many bytes apart as a variable says."""
+        starts = [self.builder.add(address, self.builder.mul(row_bytes, simd.LONG(m))) for m in self.rows]
+        return [simd.load(self.builder, start, simd.FLOATS, 32 * v) for start in starts for v in self.vectors]
+
+    def columns(self, address):
+        """Numbers of the columns, the same for all rows."""
+        one_row = [simd.load(self.builder, address, simd.FLOATS, 32 * v) for v in self.vectors]
         return one_row * len(self.rows)
+
+    def of_rows(self, address, stride):
+        """One number of each row, in every lane of its vectors."""
+        places = [self.builder.mul(stride, simd.LONG(m)) for m in self.rows]
+        numbers = [simd.splat(self.builder, simd.load(self.builder, address, simd.FLOAT, place)) for place in places]
+        return [number for number in numbers for _ in self.vectors]
 
 
 def _multiply_add(builder, a, b, c):
     return [simd.multiply_add(builder, *operands) for operands in zip(a, b, c, strict=True)]
 
 
-def _emit_signal(builder, block, values, light, intensity_rms, intensity_noise):
+def _emit_signal(builder, block, values, gain, offset, light, intensity_rms, intensity_noise):
     """sums · gain + offset, or sums · gain · (1 + intensity_rms · deviate) + offset."""
-    gain, offset = block.column(GAIN), block.column(OFFSET)
     with builder.if_else(intensity_noise) as (with_noise, without):
         with with_noise:
             rms = simd.splat(builder, intensity_rms)
             shares = [builder.fmul(rms, deviate) for deviate in block.numbers(light)]  # rounded, then added
             factors = [builder.fadd(share, simd.floats(1.0)) for share in shares]
-            signals = [builder.fmul(v, g) for v, g in zip(values.get(), gain, strict=True)]
-            values.set(_multiply_add(builder, signals, factors, offset))
+            signals = [builder.fmul(v, g) for v, g in zip(values.get(), block.columns(gain), strict=True)]
+            values.set(_multiply_add(builder, signals, factors, block.columns(offset)))
         with without:
-            values.set(_multiply_add(builder, values.get(), gain, offset))
-
-
-def _emit_noise(builder, block, values, magnitudes, squares, stride, shot_noise, square_noise, deviates):
-    """values += sqrt(variance) · deviates; the squares are one number of each row."""
-    drawn = block.numbers(deviates, 4 * GROUP * GROUPS)
-    with builder.if_else(builder.or_(shot_noise, square_noise)) as (of_the_signal, of_the_column):
-        with of_the_signal:
-            variances = _Values(builder, block.column(NOISE))
-            with builder.if_then(shot_noise):
-                light = block.numbers(magnitudes)
-                variances.set(_multiply_add(builder, light, block.column(SHOT), variances.get()))
-            with builder.if_then(square_noise):
-                sums = _of_rows(builder, block, squares, stride)
-                variances.set(_multiply_add(builder, sums, block.column(SQUARE), variances.get()))
-            spread = [simd.square_root(builder, v) for v in variances.get()]
-            values.set(_multiply_add(builder, spread, drawn, values.get()))
-        with of_the_column:
-            one_row = [simd.square_root(builder, v) for v in block.column(NOISE)[: len(block.vectors)]]
-            spread = one_row * len(block.rows)
-            values.set(_multiply_add(builder, spread, drawn, values.get()))
-
-
-def _of_rows(builder, block, address, stride):
-    """One number of each row, in every lane of its vectors."""
-    places = [builder.mul(stride, simd.LONG(m)) for m in block.rows]
-    numbers = [simd.splat(builder, simd.load(builder, address, simd.FLOAT, place)) for place in places]
-    return [number for number in numbers for _ in block.vectors]
+            values.set(_multiply_add(builder, values.get(), block.columns(gain), block.columns(offset)))
 
 
 def _emit_conversion(builder, values, adc_bits):
@@ -105,22 +88,23 @@ def _emit_conversion(builder, values, adc_bits):
         values.set([simd.round_to_even(builder, simd.clip(builder, v, limit)) for v in values.get()])
 
 
-def _emit_reading(builder, block, memory, settings):
+def _emit_reading(builder, block, columns, memory, settings):
     """The readings of the rows of one block, added to the totals."""
-    sums, magnitudes, common, light, totals, deviates, scales, squares, stride = memory
-    common_codes, intensity_rms, adc_bits, noise, shot_noise, common_mode, intensity_noise, square_noise = settings
+    gain, offset, scale = columns
+    sums, spreads, spread_stride, deviates, common, light, totals, scales, stride = memory
+    common_codes, intensity_rms, adc_bits, noise, common_mode, intensity_noise = settings
     values = _Values(builder, block.numbers(sums))
-    _emit_signal(builder, block, values, light, intensity_rms, intensity_noise)
+    _emit_signal(builder, block, values, gain, offset, light, intensity_rms, intensity_noise)
     with builder.if_then(noise):
-        _emit_noise(builder, block, values, magnitudes, squares, stride, shot_noise, square_noise, deviates)
+        drawn = block.numbers(deviates, 4 * GROUP * GROUPS)
+        values.set(_multiply_add(builder, block.numbers_apart(spreads, spread_stride), drawn, values.get()))
     with builder.if_then(common_mode):
         codes = simd.splat(builder, common_codes)
         shared = [builder.fmul(codes, deviate) for deviate in block.numbers(common)]  # rounded, then added
         values.set([builder.fadd(v, s) for v, s in zip(values.get(), shared, strict=True)])
     _emit_conversion(builder, values, adc_bits)
-    row_scales = _of_rows(builder, block, scales, stride)
-    scaled = [builder.fmul(v, s) for v, s in zip(values.get(), block.column(SCALE), strict=True)]
-    sums_so_far = _multiply_add(builder, scaled, row_scales, block.numbers(totals))
+    scaled = [builder.fmul(v, s) for v, s in zip(values.get(), block.columns(scale), strict=True)]
+    sums_so_far = _multiply_add(builder, scaled, block.of_rows(scales, stride), block.numbers(totals))
     for index, total in enumerate(sums_so_far):
         simd.store(builder, total, totals, 64 * block.rows[0] + 32 * index)
 
@@ -128,26 +112,56 @@ def _emit_reading(builder, block, memory, settings):
 def _reading(rows, panels=1):
     """`read(...)`: add the readings of (rows, panels, 16) sums to the totals; all but the settings are addresses.
 
-    `stride`: bytes from row to row of the rows' scales and squares.
+    `spread_stride`, `stride`: bytes from row to row of the noise's standard deviations, and of the rows' scales.
     """
 
     @emitted
     def read(
-        typing_context, gain, offset, noise_variance, shot_variance, scale, square_variance,
-        sums, magnitudes, common, light, totals, deviates, scales, squares, stride, common_codes, intensity_rms,
-        adc_bits, noise, shot_noise, common_mode, intensity_noise, square_noise,
+        typing_context, gain, offset, scale, sums, spreads, spread_stride, deviates, common, light, totals,
+        scales, stride, common_codes, intensity_rms, adc_bits, noise, common_mode, intensity_noise,
     ):  # fmt: skip
         def codegen(context, builder, signature, arguments):
-            columns, memory, settings = arguments[:6], arguments[6:15], arguments[15:]
+            columns, memory, settings = arguments[:3], arguments[3:12], arguments[12:]
             for first in range(0, rows, TOGETHER):
-                block = _Block(builder, first, min(TOGETHER, rows - first), panels, columns)
-                _emit_reading(builder, block, memory, settings)
+                block = _Block(builder, first, min(TOGETHER, rows - first), panels)
+                _emit_reading(builder, block, columns, memory, settings)
             return context.get_dummy_value()
 
-        integers, numbers = [types.intp] * 15, [types.float32] * 2
-        return types.void(*integers, *numbers, types.intp, *[types.boolean] * 5), codegen
+        integers, numbers = [types.intp] * 12, [types.float32] * 2
+        return types.void(*integers, *numbers, types.intp, *[types.boolean] * 3), codegen
 
     return read
 
 
+def _spreading(panels):
+    """`spread(out, panel_bytes, noise, shot, square, row_square, shot_noise, square_noise)`: what noise of one row is.
+
+    The standard deviations sqrt(noise + shot · magnitudes + square · row_square) of (panels, 16) partial sums, written
+    to `out`, where their sums of magnitudes are; from panel to panel are so many bytes. The others are addresses.
+    """
+
+    @emitted
+    def spread(typing_context, out, panel_bytes, noise, shot, square, row_square, shot_noise, square_noise):
+        def codegen(context, builder, signature, arguments):
+            out, panel_bytes, noise, shot, square, row_square, shot_noise, square_noise = arguments
+            block = _Block(builder, 0, 1, panels)
+            starts = [builder.add(out, builder.mul(panel_bytes, simd.LONG(p))) for p in range(panels)]
+            places = [(start, offset) for start in starts for offset in (0, 32)]
+            variances = _Values(builder, block.columns(noise))
+            with builder.if_then(shot_noise):
+                light = [simd.load(builder, start, simd.FLOATS, offset) for start, offset in places]
+                variances.set(_multiply_add(builder, light, block.columns(shot), variances.get()))
+            with builder.if_then(square_noise):
+                squares = block.of_rows(row_square, simd.LONG(0))
+                variances.set(_multiply_add(builder, squares, block.columns(square), variances.get()))
+            for (start, offset), variance in zip(places, variances.get(), strict=True):
+                simd.store(builder, simd.square_root(builder, variance), start, offset)
+            return context.get_dummy_value()
+
+        return types.void(*[types.intp] * 6, *[types.boolean] * 2), codegen
+
+    return spread
+
+
 read_rows, read_row, read_row_of_panels = _reading(ROWS), _reading(1), _reading(1, GROUPS)
+spread_panel, spread_panels = _spreading(1), _spreading(GROUPS)

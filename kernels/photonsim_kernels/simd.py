@@ -96,9 +96,25 @@ def clip(builder, a, limit):
     return builder.select(builder.fcmp_ordered(">", a, limit), limit, a)
 
 
+def in_step(builder, vectors):
+    """Some vectors, as they are: a point at which all of them are known.
+
+    LLVM likes to finish one vector's chain of instructions before it begins the next, to save registers, and leaves the
+    processor waiting. It moves nothing across here: an empty piece of assembler that takes and gives back all of them.
+    """
+    if len(vectors) == 1 or not builder.module.triple.startswith("x86_64"):
+        return vectors
+    kinds = [vector.type for vector in vectors]
+    together = ir.FunctionType(ir.LiteralStructType(kinds), kinds)
+    constraints = ["=x"] * len(kinds) + [str(i) for i in range(len(kinds))]
+    held = builder.call(ir.InlineAsm(together, "", ",".join(constraints), side_effect=True), vectors)
+    return [builder.extract_value(held, i) for i in range(len(kinds))]
+
+
 def polynomial(builder, xs, coefficients):
     """Σ_i coefficients[i] x^i of each x, by Horner's rule."""
     values = [floats(coefficients[-1])] * len(xs)
     for coefficient in coefficients[-2::-1]:
         values = [multiply_add(builder, v, x, floats(coefficient)) for v, x in zip(values, xs, strict=True)]
+        values = in_step(builder, values)
     return values

@@ -13,7 +13,7 @@ from photonsim_kernels.jobs import PANELS, ROW_BLOCK, TASK, job_at, setting_of, 
 from photonsim_kernels.noise import COMMON_MODE, INTENSITY, fill_rows, fill_rows_of_a_group, fill_shared, tile_key
 from photonsim_kernels.pointers import carray, pointer
 from photonsim_kernels.products import PANEL, ROWS
-from photonsim_kernels.reading import read_row, read_row_of_panels, read_rows
+from photonsim_kernels.reading import read_row, read_row_of_panels, read_rows, spread_panel, spread_panels
 from photonsim_kernels.threads import ON_TASK, publish
 
 
@@ -51,7 +51,7 @@ def _part_sizes(job, task):
     rows = block * task.rows
     return (
         panels, light_panels, scratch, 8 * 6 * count, 4 * 6 * PANEL, rows * task.common_mode,
-        rows * task.intensity_noise, rows, ROWS * block, ROWS * block, 4 * ROWS * PANELS * PANEL
+        rows * task.intensity_noise, rows, ROWS * block, ROWS * block, block, 4 * ROWS * PANELS * PANEL
     )  # fmt: skip
 
 
@@ -89,7 +89,7 @@ def _lay_out(task, places, sizes):
     """Give a task the parts of its working memory."""
     task.panels, task.magnitude_panels, task.scratch, task.columns = places[0], places[1], places[2], places[3]
     task.copies, task.common, task.light, task.totals = places[4], places[5], places[6], places[7]
-    task.sums, task.magnitude_sums, task.deviates = places[8], places[9], places[10]
+    task.sums, task.magnitude_sums, task.spreads, task.deviates = places[8], places[9], places[10], places[11]
     for part in (2, 4, 7):  # scratch, copies, totals
         _clear(places[part], sizes[part])
 
@@ -130,60 +130,84 @@ def _share(job, task, row_number):
 
 
 @compiled
-def _draw(task, rows, number):
-    """Deviates of some rows and of the task's columns: (rows, 4, 16)."""
+def _draw(task, place, number):
+    """Deviates of one row and of the task's columns: (4, 16)."""
     lane = uint32(task.first_column // 2)
     if task.panel_count == PANELS:
-        fill_rows(task.deviates, rows, task.key0, task.key1, number, lane)
+        fill_rows(place, 1, task.key0, task.key1, number, lane)
         return
     for p in range(task.panel_count):
         here = uint32(lane + uint32(PANEL // 2 * p))
-        fill_rows_of_a_group(task.deviates + 4 * PANEL * p, rows, task.key0, task.key1, number, here)
+        fill_rows_of_a_group(place + 4 * PANEL * p, 1, task.key0, task.key1, number, here)
+
+
+@compiled
+def _spread(job, task, place, panel_bytes, square, shot_noise, square_noise):
+    """Standard deviations of the noise of one row, in place of its sums of magnitudes; `square`: where its Σ q² is."""
+    columns = pointer(task.columns, np.int64)
+    if job.width - task.first_column >= PANELS * PANEL:
+        spread_panels(place, panel_bytes, columns[2], columns[3], columns[5], square, shot_noise, square_noise)
+        return
+    for p in range(task.panel_count):
+        here = place + p * panel_bytes
+        noise, shot, square_variance = columns[6 * p + 2], columns[6 * p + 3], columns[6 * p + 5]
+        spread_panel(here, 0, noise, shot, square_variance, square, shot_noise, square_noise)
+
+
+@compiled
+def _disturb(job, task, row, m, rows):
+    """Deviates of some rows, and the spreads that they are to have where those depend on the signal.
+
+    Row by row, since the roots keep a unit busy that the deviates do not need.
+    """
+    number = uint32(uint32(setting_of(job, task.b).row_offset) + uint32(task.first_row + m))
+    shot_noise, square_noise = task.shot_noise != 0, task.square_noise != 0
+    if task.packed and shot_noise:
+        for p in range(task.panel_count):
+            multiply_light(job, task, row, p, rows > 1, task.magnitude_sums + 4 * PANEL * rows * p)
+    for i in range(rows):
+        _draw(task, task.deviates + 4 * PANELS * PANEL * i, uint32(number + uint32(i)))
+        if shot_noise or square_noise:
+            place, square = task.magnitude_sums + 4 * PANEL * i, job.squares + 4 * (row + i)
+            _spread(job, task, place, 4 * PANEL * rows, square, shot_noise, square_noise)
 
 
 @compiled
 def _read(job, task, t, m, together):
     """Six rows or one of one block: multiplied, read, and added to the totals."""
-    setting, spreads = setting_of(job, task.b), pointer(job.shared + 8 * source_of(job, 9, task.b), np.float32)
-    row = (task.b * job.blocks + t) * job.rows + task.first_row + m
-    codes = job.codes + job.code_bytes * job.code_rows * row
-    scales, squares = job.scales + 4 * row, job.squares + 4 * row
-    noise, shot_noise, square_noise = task.noise != 0, task.shot_noise != 0, task.square_noise != 0
-    common_mode, intensity_noise = task.common_mode != 0, task.intensity_noise != 0
-    if noise:
-        number = uint32(uint32(setting.row_offset) + uint32(task.first_row + m))
-        _draw(task, ROWS if together else 1, number)
+    setting, shares = setting_of(job, task.b), pointer(job.shared + 8 * source_of(job, 9, task.b), np.float32)
+    row, rows = (task.b * job.blocks + t) * job.rows + task.first_row + m, ROWS if together else 1
+    codes, scales = job.codes + job.code_bytes * job.code_rows * row, job.scales + 4 * row
+    noise, common_mode, intensity_noise = task.noise != 0, task.common_mode != 0, task.intensity_noise != 0
     if not task.packed:
         stream(job, task, t, codes)
+    if noise:
+        _disturb(job, task, row, m, rows)
+    of_rows = task.shot_noise | task.square_noise
+    spreads, spread_stride = task.magnitude_sums if of_rows else task.spreads, 4 * PANEL * of_rows
+    columns = pointer(task.columns, np.int64)
     if task.rows == 1 and job.width - task.first_column >= PANELS * PANEL:
-        columns = pointer(task.columns, np.int64)
         read_row_of_panels(
-            columns[0], columns[1], columns[2], columns[3], columns[4], columns[5], task.sums, task.magnitude_sums,
-            task.common, task.light, task.totals, task.deviates, scales, squares, 0, spreads[0], spreads[1],
-            setting.adc_bits, noise, shot_noise, common_mode, intensity_noise, square_noise,
+            columns[0], columns[1], columns[4], task.sums, spreads, 0, task.deviates, task.common, task.light,
+            task.totals, scales, 0, shares[0], shares[1], setting.adc_bits, noise, common_mode, intensity_noise,
         )  # fmt: skip
         return
     for p in range(task.panel_count):
-        own = 0 if task.packed else 4 * PANEL * p
         if task.packed:
             multiply(job, codes, task.panels + p * task.panel_bytes, together, task.sums, False)
-            if shot_noise:
-                multiply_light(job, task, row, p, together)
-        columns = pointer(task.columns + 48 * p, np.int64)
-        place = 4 * PANEL * (p * task.rows + m)
+        sums, spread = task.sums + 4 * PANEL * p * (not task.packed), spreads + 4 * PANEL * p * (rows if of_rows else 1)
+        gain, offset, scale = columns[6 * p], columns[6 * p + 1], columns[6 * p + 4]
+        place, deviates = 4 * PANEL * (p * task.rows + m), task.deviates + 4 * PANEL * p
         common, light, total = task.common + place, task.light + place, task.totals + place
-        deviates = task.deviates + 4 * PANEL * p
         if together:
             read_rows(
-                columns[0], columns[1], columns[2], columns[3], columns[4], columns[5], task.sums, task.magnitude_sums,
-                common, light, total, deviates, scales, squares, 4, spreads[0], spreads[1],
-                setting.adc_bits, noise, shot_noise, common_mode, intensity_noise, square_noise,
+                gain, offset, scale, sums, spread, spread_stride, deviates, common, light, total, scales, 4,
+                shares[0], shares[1], setting.adc_bits, noise, common_mode, intensity_noise,
             )  # fmt: skip
         else:
             read_row(
-                columns[0], columns[1], columns[2], columns[3], columns[4], columns[5], task.sums + own,
-                task.magnitude_sums + own, common, light, total, deviates, scales, squares, 0, spreads[0], spreads[1],
-                setting.adc_bits, noise, shot_noise, common_mode, intensity_noise, square_noise,
+                gain, offset, scale, sums, spread, 0, deviates, common, light, total, scales, 0,
+                shares[0], shares[1], setting.adc_bits, noise, common_mode, intensity_noise,
             )  # fmt: skip
 
 
@@ -208,6 +232,8 @@ def _add_block(job, task, t):
     if task.packed:
         pack(job, task, t)
     _find_columns(job, task, t)
+    if task.noise:
+        _spread(job, task, task.spreads, 4 * PANEL, 0, False, False)
     _share(job, task, row_number)
     m = 0
     while m < task.rows:
