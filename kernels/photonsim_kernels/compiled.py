@@ -75,13 +75,14 @@ def _cached(decorate):
         SETTINGS.CACHE_DIR = before
 
 
-def compiled(function=None, **options) -> Any:
-    """`numba.njit` with the choices above."""
+def compiled(function=None, *, signature=None, **options) -> Any:
+    """`numba.njit` with the choices above; by a signature once, else for each number that a call spells out."""
     if function is None:
-        return functools.partial(compiled, **options)
+        return functools.partial(compiled, signature=signature, **options)
     if SETTINGS.DISABLE_JIT:
         return np.errstate(over="ignore")(function)  # whole numbers of a fixed width wrap
-    return _cached(lambda cache: numba.njit(cache=cache, nogil=True, error_model="numpy", **options)(function))
+    options = {"nogil": True, "error_model": "numpy", **options}
+    return _cached(lambda cache: numba.njit(signature, cache=cache, **options)(function))
 
 
 def compiled_callback(signature) -> Any:

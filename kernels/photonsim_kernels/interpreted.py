@@ -118,6 +118,7 @@ _COMPARISONS = {
 }  # fmt: skip
 _INTRINSICS = {
     "fmuladd": multiply_add, "sqrt": np.sqrt, "rint": np.rint, "floor": np.floor, "fabs": np.abs, "fshl": _rotate,
+    "lrint": lambda a: np.rint(a).astype(np.int32),
     "x86.avx2.pmadd.wd": lambda a, b: _neighbours(a, b, np.int32), "x86.avx2.pmadd.ub.sw": _byte_pairs,
 }  # fmt: skip
 
@@ -148,7 +149,9 @@ def _operation(instruction):
     if name in ("icmp", "fcmp"):
         compare, unsigned = _COMPARISONS[instruction.op[-2:]], instruction.op[0] == "u" and name == "icmp"
         return (lambda a, b: compare(_unsigned(a), _unsigned(b))) if unsigned else compare
-    if name in ("sext", "trunc", "sitofp"):
+    if name == "sext":
+        return lambda a: -a.astype(kind) if a.dtype == bool else a.astype(kind)
+    if name in ("trunc", "sitofp", "fptosi"):
         return lambda a: a.astype(kind)
     if name == "zext":
         return lambda a: (a if a.dtype == bool else _unsigned(a)).astype(kind)
@@ -162,7 +165,7 @@ def _operation(instruction):
     if name == "store":
         return lambda value, address: ctypes.memmove(int(address), value.tobytes(), value.nbytes)
     if name == "call":
-        called = re.sub(r"^llvm\.|\.v?\d*[fi]\d+$", "", instruction.callee.name)
+        called = re.sub(r"^llvm\.|(\.v?\d*[fi]\d+)+$", "", instruction.callee.name)
         if called in _INTRINSICS:
             return _INTRINSICS[called]
         return lambda *operands: np.int64(_FUNCTIONS[int(operands[-1])](*operands[:-1]) or 0)

@@ -6,128 +6,143 @@ and the sum that the remainders mean. Nothing as large as the partial sums is ev
 """
 
 import numpy as np
-from numba import float32, int32, types, uint32
+from numba import int64, types, uint32
 
 from photonsim_kernels.compiled import compiled, compiled_callback
 from photonsim_kernels.jobs import PANELS, ROW_BLOCK
 from photonsim_kernels.noise import fill_rows
 from photonsim_kernels.pointers import carray, job_of, pointer, record
 from photonsim_kernels.products import PANEL, ROWS, float_product_row, float_product_rows
-from photonsim_kernels.residue import add_exact, add_misread, add_read
+from photonsim_kernels.residue import COLUMNS, DRAW_BYTES, DRAWS, MODULI, add_exact, add_read
 from photonsim_kernels.threads import ON_TASK, forked, publish, run_tasks
 from photonsim_kernels.xla_frame import SUCCESS, answer_metadata, data, dimension, operand, result_of, word
 
-COLUMNS = PANELS * PANEL
 LARGEST_K = 7  # above it, misread steps times their numbers would not fit in 32 bits
 WORTH_THREADS = 1 << 14  # readings, some 100 µs
 SETTINGS = ("k", "adc_bits", "noise", "phase_noise", "row_offset")
 OPERANDS = ("codes", "units", "weights", "scales", "keys", "spreads", "settings")
 RESIDUE = record([(name, np.int64) for name in (*OPERANDS, "out", "rows", "groups", "group", "width", "alone")])
+PLACE = ("first_row", "rows", "first_column", "columns")
+PARTS = ("deviates", "sums", "panels", "scales", "constants", "totals")  # addresses of a task's working memory
+TASK = record([(name, np.int64) for name in PLACE + PARTS])
 
 
 @compiled
-def _floats(address, first, count):
-    return carray(pointer(address + 4 * first, np.float32), count)
+def _lay_out(job, task, i, room):
+    """Which rows and columns task `i` computes, and where its working memory lies; see `_room`."""
+    row_blocks = (job.rows + ROW_BLOCK - 1) // ROW_BLOCK
+    task.first_row, task.first_column = i % row_blocks * ROW_BLOCK, i // row_blocks * COLUMNS
+    task.rows, task.columns = min(ROW_BLOCK, job.rows - task.first_row), min(COLUMNS, job.width - task.first_column)
+    task.deviates = room
+    task.sums = task.deviates + DRAW_BYTES * MODULI * DRAWS
+    task.panels = task.sums + 4 * ROWS * COLUMNS
+    task.scales = task.panels + 4 * job.group * COLUMNS
+    task.constants = task.scales + 4 * COLUMNS
+    task.totals = task.constants + 4 * 3 * MODULI
 
 
 @compiled
-def _pack(job, t, first, panels):
-    """Weights of 64 columns of group `t` as panels (4, group, 16), zeros after the last column."""
-    columns = min(COLUMNS, job.width - first)
+def _room(job):
+    """Numbers of a task: deviates (3, 3, 6, 64), sums (4, 6, 16), panels (4, group, 16), scales, constants, totals."""
+    rows = min(ROW_BLOCK, job.rows)
+    return (MODULI * DRAWS * ROWS + ROWS + job.group + 1 + rows) * COLUMNS + 3 * MODULI
+
+
+@compiled
+def _pack(job, task, t):
+    """Weights of 64 columns of group `t` as panels, and their scales; zeros after the last column."""
+    panels, scales = pointer(task.panels, np.float32), pointer(task.scales, np.float32)
     for k in range(job.group):
-        row = _floats(job.weights, (t * job.group + k) * job.width + first, columns)
-        for n in range(columns):
-            panels[n // PANEL, k, n % PANEL] = row[n]
-        for n in range(columns, COLUMNS):
-            panels[n // PANEL, k, n % PANEL] = 0
+        weights = pointer(job.weights + 4 * (((t * job.group + k) * job.width) + task.first_column), np.float32)
+        for n in range(task.columns):
+            panels[(n // PANEL * job.group + k) * PANEL + n % PANEL] = weights[n]
+    given = pointer(job.scales + 4 * (t * job.width + task.first_column), np.float32)
+    for n in range(task.columns):
+        scales[n] = given[n]
 
 
 @compiled
-def _multiply(job, t, row, count, panels, block, sums):
-    """Exact sums of 6 rows or one, (count, 64); `block` (6, 16) is working memory."""
-    codes, stride = job.codes + 4 * job.group * (row * job.groups + t), 4 * job.group * job.groups
+def _multiply(job, task, codes, count):
+    """Exact sums of 6 rows or one, (4, 6, 16)."""
+    stride = 4 * job.group * job.groups
     for p in range(PANELS):
-        panel = panels.ctypes.data + 4 * p * job.group * PANEL
+        panel, out = task.panels + 4 * p * job.group * PANEL, task.sums + 4 * p * ROWS * PANEL
         if count == ROWS:
-            float_product_rows(codes, stride, panel, job.group, block.ctypes.data, False)
+            float_product_rows(codes, stride, panel, job.group, out, False)
         else:
-            float_product_row(codes, stride, panel, job.group, block.ctypes.data, False)
-        for m in range(count):
-            for n in range(PANEL):
-                sums[m * COLUMNS + p * PANEL + n] = block[m, n]
+            float_product_row(codes, stride, panel, job.group, out, False)
 
 
 @compiled
-def _find_weights(k):
-    """Of each modulus, the number within ±M/2 with the remainder 1 there and 0 in the others."""
-    weights = np.empty(3, np.int32)
+def _find_constants(job, task):
+    """Of each modulus: itself, the spread of its phase in steps, and the number within ±M/2 with the remainder 1 there
+    and 0 in the others. Returns M."""
+    k, spreads = int64(pointer(job.settings, np.int32)[0]), pointer(job.spreads, np.float32)
+    constants = pointer(task.constants, np.float32)
     span = (1 << k) * ((1 << 2 * k) - 1)
-    for c in range(3):
+    for c in range(MODULI):
         modulus = (1 << k) - 1 + c
         number = span // modulus
         while number % modulus != 1:
             number += span // modulus
-        weights[c] = number - span if number > span // 2 else number
-    return weights
+        constants[3 * c], constants[3 * c + 1] = modulus, spreads[1 + c]
+        constants[3 * c + 2] = number - span if number > span // 2 else number
+    return span
 
 
 @compiled
-def _add_group(job, t, first, rows, panels, weights, totals):
+def _draw(job, task, t, rows, number):
+    """Deviates of some rows of group `t`, those that there are."""
+    settings, keys = pointer(job.settings, np.int32), pointer(job.keys + 4 * 2 * DRAWS * MODULI * t, np.uint32)
+    draws = 0 if settings[2] == 0 else DRAWS if settings[3] != 0 else 2
+    for i in range(MODULI * DRAWS):
+        if i % DRAWS < draws:
+            place, lane = task.deviates + DRAW_BYTES * i, uint32(task.first_column // 2)
+            fill_rows(place, rows, keys[2 * i], keys[2 * i + 1], number, lane)
+
+
+@compiled
+def _add_group(job, task, t, span):
     """The readings of all rows of a task and one group."""
-    settings = carray(pointer(job.settings, np.int32), len(SETTINGS))
-    k, bits, noise, phase_noise = settings[0], settings[1], settings[2] != 0, settings[3] != 0
-    spreads, keys = _floats(job.spreads, 0, 4), carray(pointer(job.keys, np.uint32), (job.groups, 3, 3, 2))
-    columns = min(COLUMNS, job.width - first[1])
-    given_scales, scales = _floats(job.scales, t * job.width + first[1], columns), np.zeros(COLUMNS, np.float32)
-    for n in range(columns):
-        scales[n] = given_scales[n]
-    full = float32(max((1 << (bits - 1)) - 1, 1) if bits else 1)
-    block, all_sums = np.empty((ROWS, PANEL), np.float32), np.empty(ROWS * COLUMNS, np.float32)
-    off, deviates = np.empty(ROWS * COLUMNS, np.int32), np.zeros((3, ROWS * COLUMNS), np.float32)
-    units = np.empty(ROWS, np.float32)
+    settings, quadrature = pointer(job.settings, np.int32), pointer(job.spreads, np.float32)[0]
     m = 0
-    while m < rows:
-        count = ROWS if m + ROWS <= rows else 1
-        size, row = count * COLUMNS, first[0] + m
-        sums = all_sums[:size]
-        _multiply(job, t, row, count, panels, block, sums)
-        for i in range(count):
-            units[i] = _floats(job.units, (row + i) * job.groups + t, 1)[0]
-        if noise or bits != 0:
-            for i in range(size):
-                off[i] = 0
-            for c in range(3):
-                for d in range((3 if phase_noise else 2) if noise else 0):
-                    number, key = uint32(uint32(settings[4]) + uint32(row)), keys[t, c, d]
-                    place = deviates.ctypes.data + 4 * d * ROWS * COLUMNS
-                    fill_rows(place, count, key[0], key[1], number, uint32(first[1] // 2))
-                modulus, phase = float32((1 << k) - 1 + c), spreads[1 + c]
-                add_misread(sums, deviates, modulus, weights[c], spreads[0], phase, full, bits, off)
-            span = int32((1 << k) * ((1 << 2 * k) - 1))
-            add_read(sums, off, span, scales, units, totals[m : m + count])
+    while m < task.rows:
+        count, row = ROWS if m + ROWS <= task.rows else 1, task.first_row + m
+        _multiply(job, task, job.codes + 4 * job.group * (row * job.groups + t), count)
+        units, totals = job.units + 4 * (row * job.groups + t), task.totals + 4 * COLUMNS * m
+        if settings[1] != 0 or settings[2] != 0:
+            _draw(job, task, t, count, uint32(uint32(settings[4]) + uint32(row)))
+            add_read(
+                task.sums, units, 4 * job.groups, task.scales, totals, count, task.deviates, task.constants, quadrature,
+                span, settings[1],
+            )  # fmt: skip
         else:
-            add_exact(sums, scales, units, totals[m : m + count])
+            add_exact(task.sums, units, 4 * job.groups, task.scales, totals, count)
         m += count
-    # A use, so that what is known by its address only lives until here.
-    return block.size + deviates.size
+
+
+@compiled
+def _write_totals(job, task):
+    for m in range(task.rows):
+        place = (task.first_row + m) * job.width + task.first_column
+        out, totals = pointer(job.out + 4 * place, np.float32), pointer(task.totals + 4 * COLUMNS * m, np.float32)
+        for n in range(task.columns):
+            out[n] = totals[n]
 
 
 @compiled_callback(ON_TASK)
 def _run_residue_task(job_address, i):
     job = carray(pointer(job_address, RESIDUE), 1)[0]
-    row_blocks = (job.rows + ROW_BLOCK - 1) // ROW_BLOCK
-    first = (i % row_blocks * ROW_BLOCK, i // row_blocks * COLUMNS)
-    rows = min(ROW_BLOCK, job.rows - first[0])
-    panels, totals = np.empty((PANELS, job.group, PANEL), np.float32), np.zeros((rows, COLUMNS), np.float32)
-    weights = _find_weights(carray(pointer(job.settings, np.int32), 1)[0])
+    room, tasks = np.zeros(_room(job), np.float32), np.zeros(1, TASK)
+    task = tasks[0]
+    _lay_out(job, task, i, room.ctypes.data)
+    span = _find_constants(job, task)
     for t in range(job.groups):
-        _pack(job, t, first[1], panels)
-        _add_group(job, t, first, rows, panels, weights, totals)
-    columns = min(COLUMNS, job.width - first[1])
-    for m in range(rows):
-        out = _floats(job.out, (first[0] + m) * job.width + first[1], columns)
-        for n in range(columns):
-            out[n] = totals[m, n]
+        _pack(job, task, t)
+        _add_group(job, task, t, span)
+    _write_totals(job, task)
+    # A use, so that they live until all is done: a task's record does not hold the array that it lies in.
+    room[0], tasks[0].rows = 0, 0
 
 
 run_residue_task = publish("photonsim_run_residue_task", _run_residue_task)

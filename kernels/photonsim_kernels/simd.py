@@ -77,6 +77,16 @@ def round_to_even(builder, a):
     return call(builder, "llvm.rint.v8f32", FLOATS, a)
 
 
+def round_down(builder, a):
+    """Greatest integer that is not above."""
+    return call(builder, "llvm.floor.v8f32", FLOATS, a)
+
+
+def nearest(builder, a):
+    """Nearest integer, ties to even, as a whole number."""
+    return call(builder, "llvm.lrint.v8i32.v8f32", INTS, a)
+
+
 def absolute(builder, a):
     """Magnitudes of float32 or integer numbers."""
     if a.type == FLOATS:

@@ -13,6 +13,7 @@ A handler cannot raise: shapes are checked by the caller, when the program is tr
 """
 
 import numpy as np
+from numba import types
 
 from photonsim_kernels.compiled import compiled
 from photonsim_kernels.pointers import pointer
@@ -42,20 +43,20 @@ def answer_metadata(frame):
     return True
 
 
-@compiled
+@compiled(signature=types.intp(types.intp, types.intp))
 def operand(frame, index):
     """The buffer of an operand."""
     return word(word(frame, 9), index)
 
 
-@compiled
+@compiled(signature=types.intp(types.intp, types.intp))
 def dimension(buffer, axis):
     """A dimension of a buffer; negative axes count from the end."""
     rank = word(buffer, 4)
     return word(word(buffer, 5), axis + rank if axis < 0 else axis)
 
 
-@compiled
+@compiled(signature=types.intp(types.intp, types.intp))
 def leading(buffer, rank):
     """The product of all dimensions before the last `rank`."""
     count = 1
@@ -64,13 +65,13 @@ def leading(buffer, rank):
     return count
 
 
-@compiled
+@compiled(signature=types.intp(types.intp, types.intp))
 def data(frame, index):
     """The address of an operand's numbers."""
     return word(operand(frame, index), 3)
 
 
-@compiled
+@compiled(signature=types.intp(types.intp))
 def result_of(frame):
     """The buffer of the one result."""
     return word(word(frame, 14), 0)

@@ -2,9 +2,9 @@
 
 Like the noise (`noise.py`), they are polynomials of our own that use only IEEE operations and additions of which one
 operand at most is a product, so that the compiled kernel finds the same bits. That is why the sine is taken as a cosine
-a quarter turn on: it ends with an addition, to which a noise can be added, where t · P(t²) would end with a product.
+too: it ends with an addition, to which a noise can be added, where t · P(t²) would end with a product.
 
-Errors: 1e-7 of a field (of an angle within a turn); 3e-8 turns of an angle.
+Errors: 3e-7 of a field (of an angle within a turn); 5e-8 turns of an angle.
 """
 
 from jax import numpy as jnp
@@ -23,23 +23,30 @@ TURN_POLYNOMIAL = (
     0.0034795610699802637,
     -0.0006452944362536073,
 )
+SMALLEST = 2.0**-126  # so that nothing is divided by 0
 
 
-def cosine_of_steps(steps: Float32[Array, "..."], modulus: Float32[Array, "..."]) -> Float32[Array, "..."]:
-    """`cos(2π steps / modulus)`: beyond a quarter turn, that of half a turn less the angle, with its sign changed."""
-    away = jnp.abs(steps - modulus * jnp.rint(steps * (1 / modulus)))  # of the nearest whole turn; 0 … modulus / 2
-    beyond = away > modulus / 4
-    t = jnp.where(beyond, modulus / 2 - away, away) * (4 / modulus)
-    cosine = horner(t * t, COSINE_POLYNOMIAL)
-    return jnp.where(beyond, -cosine, cosine)
+def fields_of_steps(steps: Float32[Array, "..."], modulus: Float32[Array, "..."]):
+    """`cos` and `sin` of 2π steps / modulus. A sine is the cosine of what is left to a quarter turn, and both have the
+    sign of the quarters that the angle lies in."""
+    away = less_turns(steps, modulus)
+    short = modulus / 4 - jnp.abs(away)  # of a quarter turn; negative beyond it
+    t = short * (4 / modulus)  # −1 … 1
+    cosine = horner(jnp.square(1 - jnp.abs(t)), COSINE_POLYNOMIAL)
+    sine = horner(t * t, COSINE_POLYNOMIAL)
+    return jnp.where(short < 0, -cosine, cosine), jnp.where(away < 0, -sine, sine)
+
+
+def less_turns(steps: Float32[Array, "..."], modulus: Float32[Array, "..."]) -> Float32[Array, "..."]:
+    """Steps of some turns less the nearest whole ones: within ±modulus / 2."""
+    return steps - modulus * jnp.rint(steps * (1 / modulus))
 
 
 def turns_of(cosine: Float32[Array, "..."], sine: Float32[Array, "..."]) -> Float32[Array, "..."]:
     """`atan2(sine, cosine) / 2π`, from −1/2 to 1/2; 0 where both are 0."""
     across, up = jnp.abs(cosine), jnp.abs(sine)
-    largest = jnp.maximum(across, up)
-    ratio = jnp.minimum(across, up) / jnp.where(largest > 0, largest, 1.0)
+    ratio = jnp.minimum(across, up) / jnp.maximum(jnp.maximum(across, up), SMALLEST)
     steep = up > across  # atan(1/r) is a quarter turn less atan(r)
     turns = jnp.where(steep, -ratio, ratio) * horner(ratio * ratio, TURN_POLYNOMIAL) + jnp.where(steep, 0.25, 0.0)
     turns = jnp.where(cosine < 0, 0.5 - turns, turns)
-    return jnp.where(sine < 0, -turns, turns)
+    return jnp.copysign(turns, sine)

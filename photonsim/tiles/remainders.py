@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Num, UInt32
 
 from photonsim.converters import full_scale_code, quantize, straight_through
 from photonsim.converters.residues import ResidueNumbers
-from photonsim.tiles.angles import cosine_of_steps, turns_of
+from photonsim.tiles.angles import fields_of_steps, less_turns, turns_of
 from photonsim.tiles.ffi import call
 from photonsim.tiles.noise import gaussian_deviates
 
@@ -117,14 +117,14 @@ def read_remainders(
 def _misread_steps(exact, reading: Reading, row_offset, quadrature, modulus, phase, draws):
     """By how many steps the angle that is read of a remainder is from the remainder: whole numbers, int32."""
     rows, columns = exact.shape
-    remainder = jnp.mod(exact, modulus)
+    remainder = less_turns(jnp.mod(exact, modulus), modulus)
     angle, deviates = remainder, jnp.zeros((2, 1, 1), exact.dtype)
     if reading.noisy:
         deviates = jax.vmap(lambda words: gaussian_deviates(words, rows, columns, row_offset))(draws)
         if reading.phase_noise:
             angle = phase * deviates[2] + remainder
-    cosine = quadrature * deviates[0] + cosine_of_steps(angle, modulus)
-    sine = quadrature * deviates[1] + cosine_of_steps(angle - modulus / 4, modulus)
+    fields = zip(deviates[:2], fields_of_steps(angle, modulus), strict=True)
+    cosine, sine = [quadrature * drawn + field for drawn, field in fields]
     bits, full = reading.adc_bits, full_scale_code(reading.adc_bits)
     turns = turns_of(quantize(cosine * full, bits), quantize(sine * full, bits))
     return jnp.rint(turns * modulus - remainder).astype(jnp.int32)
