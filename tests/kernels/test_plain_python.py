@@ -34,13 +34,13 @@ def product(m, k, n, rows, input_bits, adc_bits, flags, kind, batch=()):
 shapes = [(1, 9, 5, 4), (1, 6, 131, 7), (2, 5, 64, 2), (6, 9, 16, 8), (7, 8, 67, 5)]
 operands = [(8, 8, np.int8), (10, 8, np.int8), (1, 1, np.int8), (16, 12, np.int16), (4, None, np.int16)]
 operands += [(None, 8, np.int16), (None, 8, np.int8), (None, 8, np.float32), (5, 6, np.float32)]
-effects = [(0,) * 5, *np.eye(5, dtype=int).tolist(), (1,) * 5]
+effects = [(0,) * 5, *map(tuple, np.eye(5, dtype=int).tolist()), (1,) * 5]
 for number, (shape, numbers) in enumerate(itertools.product(shapes, operands)):
-    for flags in (effects[number % 7], effects[number // 7]):
+    for flags in {effects[number % 7], effects[6 if shape[0] == 7 else number % 7]}:
         show(f"product {shape} {numbers} {flags}", product(*shape, *numbers[:2], flags, numbers[2]))
 show("batches", product(2, 5, 17, 5, 8, 8, (1,) * 5, np.int8, (2, 1)))
 show("long sums", product(6, 70, 3, 70, 16, None, (0, 1, 0, 0, 1), np.int16))
-show("more rows than a task holds", product(259, 2, 1, 2, 8, 8, (1, 0, 0, 0, 0), np.int8))
+show("more rows than a task holds", product(259, 1, 1, 1, 8, 8, (1, 0, 0, 0, 0), np.int8))
 show("deviates", noise.gaussian_deviates((2**32 - 1, 7), 3, 41, 2**32 - 1))
 show("shared deviates", noise.shared_deviates((2**32 - 1, 7), 9, 41, 20, 2**32 - 1))
 
@@ -77,6 +77,6 @@ def _run(**environment):
 def test_python_runs_the_kernels_to_the_same_bits():
     """Also as they are emitted for a processor without AVX2, whose products of pairs are spelt out."""
     compiled, plain = _run(), _run(NUMBA_DISABLE_JIT="1")
-    assert len(set(plain)) == 107
+    assert len(set(plain)) == 70
     assert compiled == plain
     assert _run(NUMBA_DISABLE_JIT="1", NUMBA_CPU_NAME="generic", NUMBA_CPU_FEATURES="") == plain
