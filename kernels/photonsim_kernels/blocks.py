@@ -53,11 +53,10 @@ def _find_levels(job, task, t, p):
 @compiled
 def pack(job, task, t):
     """Levels of block `t` as panels (steps, 16, inputs of a step), and their magnitudes."""
-    whole = min(task.panel_count, (job.width - task.first_column) // PANEL)
-    if whole > 0:
-        _pack_panels(job, task, t, 0, whole)
-    if whole < task.panel_count:
-        _pack_panels(job, task, t, whole, 1)
+    if task.whole > 0:
+        _pack_panels(job, task, t, 0, task.whole)
+    if task.whole < task.panel_count:
+        _pack_panels(job, task, t, task.whole, 1)
 
 
 @compiled
@@ -90,8 +89,7 @@ def stream(job, task, t, codes):
     A whole cache line of int8 levels at once where all four panels are there: rows of a matrix whose width is a
     multiple of 1024 share a few places of the first cache, so a line that is come back to would be gone.
     """
-    full = job.width - task.first_column >= PANELS * PANEL
-    together = full and (job.code_bytes == 2 or job.level_bytes == 4)
+    together = task.whole == PANELS and (job.code_bytes == 2 or job.level_bytes == 4)
     p = 0
     while p < task.panel_count:
         levels, row_bytes = _find_levels(job, task, t, p)

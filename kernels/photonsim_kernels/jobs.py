@@ -38,16 +38,19 @@ SETTING_BYTES = SETTING.itemsize
 JOB = record(
     [(name, np.int64) for name in OPERANDS]
     + [(name, np.int64) for name in ("y", "source", "codes", "magnitudes", "magnitude_totals", "scales", "squares")]
+    + [("keys", np.int64)]
     + [(name, np.int64) for name in ("batches", "rows", "inner", "blocks", "tile_rows", "width")]
     + [(name, np.int64) for name in ("level_bytes", "code_bytes", "code_rows", "byte_rows", "chunk", "strip", "alone")]
 )
 
 # One task: its place in the result, its own working memory, the keys of a block, and what is on. See `_start_task`.
-PARTS = ("panels", "magnitude_panels", "scratch", "columns", "copies", "common", "light", "totals", "sums")
+PARTS = ("panels", "magnitude_panels", "scratch", "copies", "common", "light", "totals", "sums")
 PARTS += ("magnitude_sums", "spreads", "deviates")
-FLAGS = ("noise", "shot_noise", "square_noise", "common_mode", "intensity_noise", "packed")
-PLACE = ("b", "first_row", "rows", "first_column", "panel_count", "panel_bytes", "byte_panel_bytes")
-TASK = record([(name, np.int64) for name in PLACE + PARTS + FLAGS] + [(f"key{i}", np.uint32) for i in range(2)])
+FLAGS = ("noise", "shot_noise", "square_noise", "noise_of_rows", "common_mode", "intensity_noise", "packed")
+COLUMNS = OPERANDS[2:8]
+PLACE = ("b", "first_row", "rows", "first_column", "panel_count", "whole", "panel_bytes", "byte_panel_bytes")
+NUMBERS = PLACE + COLUMNS + PARTS + FLAGS
+TASK = record([(name, np.int64) for name in NUMBERS] + [(f"key{i}", np.uint32) for i in range(2)])
 
 
 @compiled

@@ -10,7 +10,7 @@ from numba import uint32
 from photonsim_kernels.blocks import multiply, multiply_light, pack, stream
 from photonsim_kernels.compiled import compiled, compiled_callback
 from photonsim_kernels.jobs import PANELS, ROW_BLOCK, TASK, job_at, setting_of, source_of
-from photonsim_kernels.noise import COMMON_MODE, INTENSITY, fill_rows, fill_rows_of_a_group, fill_shared, tile_key
+from photonsim_kernels.noise import COMMON_MODE, INTENSITY, fill_rows, fill_rows_of_a_group, fill_shared
 from photonsim_kernels.pointers import carray, pointer
 from photonsim_kernels.products import PANEL, ROWS
 from photonsim_kernels.reading import read_row, read_row_of_panels, read_rows, spread_panel, spread_panels
@@ -31,13 +31,15 @@ def _find_place(job, task, i):
     task.first_row, task.first_column = rest % row_blocks * ROW_BLOCK, rest // row_blocks * PANELS * PANEL
     task.rows = min(ROW_BLOCK, job.rows - task.first_row)
     task.panel_count = min(PANELS, (job.width - task.first_column + PANEL - 1) // PANEL)
+    task.whole = min(task.panel_count, (job.width - task.first_column) // PANEL)
     task.panel_bytes, task.byte_panel_bytes = job.code_bytes * job.code_rows * PANEL, job.byte_rows * PANEL
     setting = setting_of(job, task.b)
     task.shot_noise, task.common_mode, task.intensity_noise = (
         setting.shot_noise, setting.common_mode, setting.intensity_noise
     )  # fmt: skip
     task.square_noise = setting.square_noise
-    task.noise = setting.noise | setting.shot_noise | setting.square_noise
+    task.noise_of_rows = setting.shot_noise | setting.square_noise
+    task.noise = setting.noise | task.noise_of_rows
     task.packed = task.rows >= ROWS  # else each row is multiplied by the levels as they are stored
 
 
@@ -50,7 +52,7 @@ def _part_sizes(job, task):
     scratch = job.tile_rows * job.level_bytes * PANEL if job.width % PANEL else 0
     rows = block * task.rows
     return (
-        panels, light_panels, scratch, 8 * 6 * count, 4 * 6 * PANEL, rows * task.common_mode,
+        panels, light_panels, scratch, 4 * 6 * PANEL, rows * task.common_mode,
         rows * task.intensity_noise, rows, ROWS * block, ROWS * block, block, 4 * ROWS * PANELS * PANEL
     )  # fmt: skip
 
@@ -87,38 +89,50 @@ def _start_tasks(job, tasks, first):
 @compiled
 def _lay_out(task, places, sizes):
     """Give a task the parts of its working memory."""
-    task.panels, task.magnitude_panels, task.scratch, task.columns = places[0], places[1], places[2], places[3]
-    task.copies, task.common, task.light, task.totals = places[4], places[5], places[6], places[7]
-    task.sums, task.magnitude_sums, task.spreads, task.deviates = places[8], places[9], places[10], places[11]
-    for part in (2, 4, 7):  # scratch, copies, totals
+    task.panels, task.magnitude_panels, task.scratch, task.copies = places[0], places[1], places[2], places[3]
+    task.common, task.light, task.totals, task.sums = places[4], places[5], places[6], places[7]
+    task.magnitude_sums, task.spreads, task.deviates = places[8], places[9], places[10]
+    for part in (2, 3, 6):  # scratch, copies, totals
         _clear(places[part], sizes[part])
 
 
 @compiled
 def _find_columns(job, task, t):
-    """Where the six values of each column lie: (panels, 6) addresses of 16 numbers.
-
-    A panel with fewer columns is copied, with zeros after them.
-    """
-    operands = (job.gain, job.offset, job.noise_variance, job.shot_variance, job.scale, job.square_variance)
-    whole = min(task.panel_count, (job.width - task.first_column) // PANEL)
-    places = pointer(task.columns, np.int64)
-    for a in range(6):
-        block = source_of(job, 2 + a, task.b) * job.blocks + t
-        first = operands[a] + 4 * (block * job.width + task.first_column)
-        for p in range(whole):
-            places[6 * p + a] = first + 4 * PANEL * p
-        if whole < task.panel_count:
-            values, copy = pointer(first + 4 * PANEL * whole, np.float32), task.copies + 4 * PANEL * a
-            for n in range(job.width - task.first_column - whole * PANEL):
-                pointer(copy, np.float32)[n] = values[n]
-            places[6 * whole + a] = copy
+    """Where the values of the first column lie; those of a panel of fewer columns are copied, with zeros after them."""
+    first = 4 * task.first_column
+    task.gain = job.gain + 4 * job.width * (source_of(job, 2, task.b) * job.blocks + t) + first
+    task.offset = job.offset + 4 * job.width * (source_of(job, 3, task.b) * job.blocks + t) + first
+    task.noise_variance = job.noise_variance + 4 * job.width * (source_of(job, 4, task.b) * job.blocks + t) + first
+    task.shot_variance = job.shot_variance + 4 * job.width * (source_of(job, 5, task.b) * job.blocks + t) + first
+    task.scale = job.scale + 4 * job.width * (source_of(job, 6, task.b) * job.blocks + t) + first
+    task.square_variance = job.square_variance + 4 * job.width * (source_of(job, 7, task.b) * job.blocks + t) + first
+    if task.whole < task.panel_count:
+        columns = (task.gain, task.offset, task.noise_variance, task.shot_variance, task.scale, task.square_variance)
+        for a in range(6):
+            values = pointer(columns[a] + 4 * PANEL * task.whole, np.float32)
+            copy = pointer(task.copies + 4 * PANEL * a, np.float32)
+            for n in range(job.width - task.first_column - task.whole * PANEL):
+                copy[n] = values[n]
 
 
 @compiled
-def _share(job, task, row_number):
+def _columns(task, p):
+    """Where the six values of the columns of panel `p` lie, in the order of the operands."""
+    copies, place = task.copies, 4 * PANEL * p
+    if p < task.whole:
+        return (
+            task.gain + place, task.offset + place, task.noise_variance + place, task.shot_variance + place,
+            task.scale + place, task.square_variance + place,
+        )  # fmt: skip
+    step = 4 * PANEL
+    return copies, copies + step, copies + 2 * step, copies + 3 * step, copies + 4 * step, copies + 5 * step
+
+
+@compiled
+def _share(job, task):
     """Draw what the columns of a tile share, for all rows of the task."""
-    columns = setting_of(job, task.b).columns
+    setting = setting_of(job, task.b)
+    columns, row_number = setting.columns, uint32(uint32(setting.row_offset) + uint32(task.first_row))
     for p in range(task.panel_count):
         first, place = task.first_column + p * PANEL, 4 * PANEL * task.rows * p
         if task.common_mode:
@@ -142,16 +156,15 @@ def _draw(task, place, number):
 
 
 @compiled
-def _spread(job, task, place, panel_bytes, square, shot_noise, square_noise):
+def _spread(task, place, panel_bytes, square, shot_noise, square_noise):
     """Standard deviations of the noise of one row, in place of its sums of magnitudes; `square`: where its Σ q² is."""
-    columns = pointer(task.columns, np.int64)
-    if job.width - task.first_column >= PANELS * PANEL:
-        spread_panels(place, panel_bytes, columns[2], columns[3], columns[5], square, shot_noise, square_noise)
+    if task.whole == PANELS:
+        _, _, noise, shot, _, square_variance = _columns(task, 0)
+        spread_panels(place, panel_bytes, noise, shot, square_variance, square, shot_noise, square_noise)
         return
     for p in range(task.panel_count):
-        here = place + p * panel_bytes
-        noise, shot, square_variance = columns[6 * p + 2], columns[6 * p + 3], columns[6 * p + 5]
-        spread_panel(here, 0, noise, shot, square_variance, square, shot_noise, square_noise)
+        _, _, noise, shot, _, square_variance = _columns(task, p)
+        spread_panel(place + p * panel_bytes, 0, noise, shot, square_variance, square, shot_noise, square_noise)
 
 
 @compiled
@@ -169,7 +182,7 @@ def _disturb(job, task, row, m, rows):
         _draw(task, task.deviates + 4 * PANELS * PANEL * i, uint32(number + uint32(i)))
         if shot_noise or square_noise:
             place, square = task.magnitude_sums + 4 * PANEL * i, job.squares + 4 * (row + i)
-            _spread(job, task, place, 4 * PANEL * rows, square, shot_noise, square_noise)
+            _spread(task, place, 4 * PANEL * rows, square, shot_noise, square_noise)
 
 
 @compiled
@@ -183,12 +196,11 @@ def _read(job, task, t, m, together):
         stream(job, task, t, codes)
     if noise:
         _disturb(job, task, row, m, rows)
-    of_rows = task.shot_noise | task.square_noise
+    of_rows = task.noise_of_rows
     spreads, spread_stride = task.magnitude_sums if of_rows else task.spreads, 4 * PANEL * of_rows
-    columns = pointer(task.columns, np.int64)
-    if task.rows == 1 and job.width - task.first_column >= PANELS * PANEL:
+    if task.rows == 1 and task.whole == PANELS:
         read_row_of_panels(
-            columns[0], columns[1], columns[4], task.sums, spreads, 0, task.deviates, task.common, task.light,
+            task.gain, task.offset, task.scale, task.sums, spreads, 0, task.deviates, task.common, task.light,
             task.totals, scales, 0, shares[0], shares[1], setting.adc_bits, noise, common_mode, intensity_noise,
         )  # fmt: skip
         return
@@ -196,7 +208,7 @@ def _read(job, task, t, m, together):
         if task.packed:
             multiply(job, codes, task.panels + p * task.panel_bytes, together, task.sums, False)
         sums, spread = task.sums + 4 * PANEL * p * (not task.packed), spreads + 4 * PANEL * p * (rows if of_rows else 1)
-        gain, offset, scale = columns[6 * p], columns[6 * p + 1], columns[6 * p + 4]
+        gain, offset, _, _, scale, _ = _columns(task, p)
         place, deviates = 4 * PANEL * (p * task.rows + m), task.deviates + 4 * PANEL * p
         common, light, total = task.common + place, task.light + place, task.totals + place
         if together:
@@ -226,15 +238,15 @@ def _write_totals(job, task):
 @compiled
 def _add_block(job, task, t):
     """One block of levels: multiplied by all rows of the task, read, and added to the totals."""
-    key = pointer(job.key + 8 * source_of(job, 8, task.b), np.uint32)
-    row_number = uint32(uint32(setting_of(job, task.b).row_offset) + uint32(task.first_row))
-    task.key0, task.key1 = tile_key(key[0], key[1], t)
+    key = pointer(job.keys + 8 * (task.b * job.blocks + t), np.uint32)
+    task.key0, task.key1 = key[0], key[1]
     if task.packed:
         pack(job, task, t)
     _find_columns(job, task, t)
-    if task.noise:
-        _spread(job, task, task.spreads, 4 * PANEL, 0, False, False)
-    _share(job, task, row_number)
+    if task.noise and not task.noise_of_rows:
+        _spread(task, task.spreads, 4 * PANEL, 0, False, False)
+    if task.common_mode or task.intensity_noise:
+        _share(job, task)
     m = 0
     while m < task.rows:
         together = m + ROWS <= task.rows
