@@ -24,6 +24,8 @@ from photonsim_kernels.products import (
     pack_int8_floats,
     pack_int16,
     pack_int16_floats,
+    streamed_bytes,
+    streamed_bytes_panel,
     streamed_floats,
     streamed_floats_panel,
     streamed_int8,
@@ -89,7 +91,7 @@ def stream(job, task, t, codes):
     A whole cache line of int8 levels at once where all four panels are there: rows of a matrix whose width is a
     multiple of 1024 share a few places of the first cache, so a line that is come back to would be gone.
     """
-    together = task.whole == PANELS and (job.code_bytes == 2 or job.level_bytes == 4)
+    together = task.whole == PANELS and (job.code_bytes < 4 or job.level_bytes == 4)
     p = 0
     while p < task.panel_count:
         levels, row_bytes = _find_levels(job, task, t, p)
@@ -103,6 +105,12 @@ def _stream_panels(job, task, codes, levels, row_bytes, place, together):
     side, both = 4 // job.code_bytes, task.shot_noise != 0
     sums, magnitude_sums = task.sums + place, task.magnitude_sums + place
     steps = job.code_rows // side
+    if side == 4:
+        if together:
+            streamed_bytes(codes, levels, row_bytes, job.tile_rows - 1, steps, sums, magnitude_sums, both)
+        else:
+            streamed_bytes_panel(codes, levels, row_bytes, job.tile_rows - 1, steps, sums, magnitude_sums, both)
+        return
     start = 0
     while start < steps:
         count = min(job.chunk, steps - start)

@@ -94,6 +94,11 @@ def _encode_row(job_address, i):
                 pointer(job.magnitude_totals, np.int32)[block] = _keep_magnitudes(codes, magnitudes)
             if squared:
                 pointer(job.squares, np.float32)[block] = _sum_of_squares(codes)
+        elif job.code_bytes == 1:
+            byte_codes = carray(pointer(job.codes + place, np.int8), job.code_rows)
+            _encode_block(x, byte_codes, scale, bits)
+            if squared:
+                pointer(job.squares, np.float32)[block] = _sum_of_squares(byte_codes)
         else:
             float_codes = carray(pointer(job.codes + place, np.float32), job.code_rows)
             _encode_block(x, float_codes, scale, bits)

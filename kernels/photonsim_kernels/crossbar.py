@@ -50,15 +50,19 @@ def run_job(jobs, source):
     job.source = source.ctypes.data
     setting = setting_of(job, 0)
     integers = setting.input_bits != IDEAL and job.level_bytes < 4
-    job.code_bytes = 2 if integers else 4
-    job.code_rows = job.tile_rows + (job.tile_rows % 2 if integers else 0)
-    job.chunk = job.code_rows
+    job.code_bytes, job.chunk = 2 if integers else 4, job.tile_rows
     if integers:
         largest_level = 128 if job.level_bytes == 1 else 32768
         job.chunk = max(((1 << 31) - 1) // (full_scale_code(setting.input_bits) * largest_level) // 2, 1)
-    whole = job.chunk >= job.code_rows // 2  # no sum of a block can exceed 32 bits
-    as_bytes = setting.shot_noise and integers and setting.input_bits <= 8 and job.level_bytes == 1 and whole
-    job.byte_rows = (job.tile_rows + BYTE_STEP - 1) // BYTE_STEP * BYTE_STEP if as_bytes and job.rows >= ROWS else 0
+    whole = job.chunk >= (job.tile_rows + 1) // 2  # no sum of a block can exceed 32 bits
+    as_bytes = integers and setting.input_bits <= 8 and job.level_bytes == 1 and whole
+    if as_bytes and job.rows < ROWS:
+        job.code_bytes = 1
+    side = 4 // job.code_bytes
+    job.code_rows = (job.tile_rows + side - 1) // side * side
+    job.byte_rows = 0
+    if as_bytes and job.rows >= ROWS and setting.shot_noise:
+        job.byte_rows = (job.tile_rows + BYTE_STEP - 1) // BYTE_STEP * BYTE_STEP
     rows = job.batches * job.rows
     codes = np.empty(job.code_bytes * job.code_rows * job.blocks * rows, np.uint8)
     magnitudes = np.empty(job.byte_rows * job.blocks * rows, np.uint8)

@@ -119,6 +119,7 @@ _COMPARISONS = {
 _INTRINSICS = {
     "fmuladd": multiply_add, "sqrt": np.sqrt, "rint": np.rint, "floor": np.floor, "fabs": np.abs, "fshl": _rotate,
     "lrint": lambda a: np.rint(a).astype(np.int32),
+    "x86.avx2.psign.b": lambda a, b: a * np.sign(b),
     "x86.avx2.pmadd.wd": lambda a, b: _neighbours(a, b, np.int32), "x86.avx2.pmadd.ub.sw": _byte_pairs,
 }  # fmt: skip
 

@@ -20,18 +20,20 @@ from numba.core import cgutils
 
 from photonsim_kernels import simd
 from photonsim_kernels.compiled import emitted
-from photonsim_kernels.noise import GROUP
+from photonsim_kernels.noise import GROUP, GROUPS
 
 BYTE_STEP = 8  # inputs of a step of the byte product: two times four neighbouring bytes in a lane of 32 bits
 BYTE_BIAS = 64  # what is taken off the magnitudes of the levels
 ROWS = 6  # of a register block: 6 × 16 sums fill 12 of 16 vector registers; 4 rows were a quarter slower
 PANEL = GROUP  # columns of a register block
+INT8, INT16 = ir.IntType(8), ir.IntType(16)
 
 
-def _emit_product(builder, places, kind, step, steps, accumulate=None, start=None):
+def _emit_product(builder, places, kind, step, steps, accumulate=None, start=None, arrange=lambda sums: sums):
     """Loop over `steps` with vectors of sums of a kind; write each as floats to its place, an (address, offset).
 
     `step(sums, i)` emits one step. If `accumulate`, what the places hold is added. `start`: the sums before, else zero.
+    `arrange(sums)`: the vectors as the places want them.
     """
     zeros = [ir.Constant(kind, [0] * simd.LANES)] * len(places)
     before, loop = builder.block, builder.append_basic_block("product")
@@ -49,7 +51,7 @@ def _emit_product(builder, places, kind, step, steps, accumulate=None, start=Non
         phi.add_incoming(first, before)
         phi.add_incoming(result, loop)
     builder.position_at_end(after)
-    for (address, offset), result in zip(places, results, strict=True):
+    for (address, offset), result in zip(places, arrange(results), strict=True):
         value = result if kind == simd.FLOATS else builder.sitofp(result, simd.FLOATS)
         if accumulate is not None:
             held = simd.load(builder, address, simd.FLOATS, offset)
@@ -249,6 +251,98 @@ def _streamed_product(kind, side, panels):
     return multiply
 
 
+def _with_signs(context, builder, values, signs):
+    """Bytes, negated where those of `signs` are negative; where these are zero it may be zero, too."""
+    if "+avx2" in context.codegen()._tm_features:
+        return simd.call(builder, "llvm.x86.avx2.psign.b", simd.BYTES, values, signs)
+    zeros = ir.Constant(simd.BYTES, [0] * simd.BYTES.count)
+    return builder.select(builder.icmp_signed("<", signs, zeros), builder.neg(values), values)
+
+
+def _in_turn(builder, a, b, which, bits):
+    """Numbers of two vectors in turn, as AVX2 does it: of each 16 bytes of them the first eight, or the second."""
+    each = 128 // bits
+    starts = [each * half + n + each // 2 * which for half in range(a.type.count // each) for n in range(each // 2)]
+    order = [start + a.type.count * row for start in starts for row in (0, 1)]
+    return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(simd.INT, len(order)), order))
+
+
+def _by_fours(builder, rows):
+    """The bytes of four rows of 32 columns, column by column: four vectors of eight columns.
+
+    In this order: columns 0 to 3 and 16 to 19, 4 to 7 and 20 to 23, and so on.
+    """
+    vectors = []
+    for which in (0, 1):
+        twos = [builder.bitcast(_in_turn(builder, a, b, which, 8), simd.PAIRS) for a, b in (rows[:2], rows[2:])]
+        vectors += [builder.bitcast(_in_turn(builder, *twos, n, 16), simd.BYTES) for n in (0, 1)]
+    return vectors
+
+
+def _in_order(builder, sums):
+    """Sums of eight columns each, of vectors as `_by_fours` gives them, in the order of the columns."""
+    halves = [ir.Constant(simd.INTS, [n + 4 * (n // 4) + 4 * which for n in range(8)]) for which in (0, 1)]
+    arranged = []
+    for first in range(0, len(sums), 4):
+        pairs = [sums[first : first + 2], sums[first + 2 : first + 4]]
+        arranged += [builder.shuffle_vector(*pair, half) for half in halves for pair in pairs]
+    return arranged
+
+
+def _panel_by_fours(builder, rows):
+    """The bytes of four rows of 16 columns, column by column: two vectors."""
+    pairs = [builder.bitcast(_alternating(builder, *rows[n : n + 2]), ir.VectorType(INT16, PANEL)) for n in (0, 2)]
+    fours = _alternating(builder, *pairs)
+    halves = [ir.Constant(ir.VectorType(simd.INT, PANEL), [*range(n, n + PANEL)]) for n in (0, PANEL)]
+    return [builder.bitcast(builder.shuffle_vector(fours, fours, half), simd.BYTES) for half in halves]
+
+
+def _streamed_bytes(panels):
+    """`multiply(q, levels, row_bytes, last, steps, out, out_magnitudes, with_magnitudes)`, four or one panel at once.
+
+    One row of codes as bytes by int8 levels as they are stored, four rows of them in a step. A product of bytes takes
+    an unsigned one: |level| by the code with the level's sign, or by |code|. Two fit in 16 bits (2 · 128 · 127).
+    """
+    ones = ir.Constant(simd.PAIRS, [1] * 2 * simd.LANES)
+    row = simd.BYTES if panels == GROUPS else ir.VectorType(INT8, PANEL)
+    by_fours, arrange = (_by_fours, _in_order) if panels == GROUPS else (_panel_by_fours, lambda builder, sums: sums)
+    parts = range(0, PANEL * panels, row.count)
+
+    def emit_loop(context, builder, outs, q, levels, row_bytes, last, steps):
+        def step(sums, i):
+            numbers = [builder.add(builder.mul(i, simd.LONG(4)), simd.LONG(n)) for n in range(4)]
+            numbers[1:] = [builder.select(builder.icmp_signed("<", n, last), n, last) for n in numbers[1:]]
+            starts = [builder.add(levels, builder.mul(n, row_bytes)) for n in numbers]
+            word = simd.splat(builder, simd.load(builder, q, simd.INT, builder.mul(i, simd.LONG(4))))
+            codes, signed, light = builder.bitcast(word, simd.BYTES), [], []
+            for first in parts:
+                for vector in by_fours(builder, [simd.load(builder, start, row, first) for start in starts]):
+                    size = simd.absolute(builder, vector)
+                    signed.append(_byte_pairs(context, builder, size, _with_signs(context, builder, codes, vector)))
+                    if len(outs) == 2:
+                        light.append(_byte_pairs(context, builder, size, simd.absolute(builder, codes)))
+            fours = [_pairwise_products(context, builder, pair, ones) for pair in signed + light]
+            return [builder.add(held, four) for held, four in zip(sums, fours, strict=True)]
+
+        places = [(out, 32 * v) for out in outs for v in range(2 * panels)]
+        _emit_product(builder, places, simd.INTS, step, steps, arrange=lambda sums: arrange(builder, sums))
+
+    @emitted
+    def multiply(typing_context, q, levels, row_bytes, last, steps, out, out_magnitudes, with_magnitudes):
+        def codegen(context, builder, signature, arguments):
+            q, levels, row_bytes, last, steps, out, out_magnitudes, both = arguments
+            with builder.if_else(both) as (with_both, with_one):
+                with with_both:
+                    emit_loop(context, builder, (out, out_magnitudes), q, levels, row_bytes, last, steps)
+                with with_one:
+                    emit_loop(context, builder, (out,), q, levels, row_bytes, last, steps)
+            return context.get_dummy_value()
+
+        return types.void(*[types.intp] * 7, types.boolean), codegen
+
+    return multiply
+
+
 def _bytes_of(kind):
     return 4 if kind == simd.FLOAT else kind.width // 8
 
@@ -345,10 +439,10 @@ def _widened(builder, rows):
     return [builder.sext(v, wanted) if len(rows) == 2 else builder.sitofp(v, wanted) for v in halves]
 
 
-INT8, INT16 = ir.IntType(8), ir.IntType(16)
 pack_int8, pack_int16 = _packing(INT8, 2), _packing(INT16, 2)
 pack_int8_floats, pack_int16_floats, pack_floats = _packing(INT8, 1), _packing(INT16, 1), _packing(simd.FLOAT, 1)
 streamed_int8, streamed_int16 = _streamed_product(INT8, 2, 4), _streamed_product(INT16, 2, 4)
 streamed_int8_panel, streamed_int16_panel = _streamed_product(INT8, 2, 1), _streamed_product(INT16, 2, 1)
 streamed_int8_floats, streamed_int16_floats = _streamed_product(INT8, 1, 1), _streamed_product(INT16, 1, 1)
 streamed_floats, streamed_floats_panel = _streamed_product(simd.FLOAT, 1, 4), _streamed_product(simd.FLOAT, 1, 1)
+streamed_bytes, streamed_bytes_panel = _streamed_bytes(GROUPS), _streamed_bytes(1)
