@@ -4,6 +4,14 @@ import numpy as np
 
 from photonsim_kernels.compiled import compiled
 from photonsim_kernels.jobs import PANELS, source_of
+from photonsim_kernels.packing import (
+    pack_bytes,
+    pack_floats,
+    pack_int8,
+    pack_int8_floats,
+    pack_int16,
+    pack_int16_floats,
+)
 from photonsim_kernels.pointers import pointer
 from photonsim_kernels.products import (
     BYTE_STEP,
@@ -18,12 +26,8 @@ from photonsim_kernels.products import (
     integer_light_rows,
     integer_product_row,
     integer_product_rows,
-    pack_bytes,
-    pack_floats,
-    pack_int8,
-    pack_int8_floats,
-    pack_int16,
-    pack_int16_floats,
+)
+from photonsim_kernels.streams import (
     streamed_bytes,
     streamed_bytes_panel,
     streamed_floats,
@@ -95,21 +99,23 @@ def stream(job, task, t, codes):
     p = 0
     while p < task.panel_count:
         levels, row_bytes = _find_levels(job, task, t, p)
-        _stream_panels(job, task, codes, levels, row_bytes, 4 * PANEL * p, together)
+        ahead = job.tile_rows * row_bytes if t + 1 < job.blocks and p < task.whole else 0
+        _stream_panels(job, task, codes, levels, row_bytes, ahead, 4 * PANEL * p, together)
         p += PANELS if together else 1
 
 
 @compiled
-def _stream_panels(job, task, codes, levels, row_bytes, place, together):
+def _stream_panels(job, task, codes, levels, row_bytes, ahead, place, together):
     """Sums of one panel, or of `PANELS` together; in the same chunks as in `multiply`."""
     side, both = 4 // job.code_bytes, task.shot_noise != 0
     sums, magnitude_sums = task.sums + place, task.magnitude_sums + place
     steps = job.code_rows // side
     if side == 4:
+        last = job.tile_rows - 1
         if together:
-            streamed_bytes(codes, levels, row_bytes, job.tile_rows - 1, steps, sums, magnitude_sums, both)
+            streamed_bytes(codes, levels, row_bytes, last, ahead, steps, sums, magnitude_sums, both)
         else:
-            streamed_bytes_panel(codes, levels, row_bytes, job.tile_rows - 1, steps, sums, magnitude_sums, both)
+            streamed_bytes_panel(codes, levels, row_bytes, last, ahead, steps, sums, magnitude_sums, both)
         return
     start = 0
     while start < steps:

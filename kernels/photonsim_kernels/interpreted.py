@@ -117,6 +117,7 @@ _COMPARISONS = {
     "eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal,
 }  # fmt: skip
 _INTRINSICS = {
+    "prefetch.p0": lambda *operands: None,
     "fmuladd": multiply_add, "sqrt": np.sqrt, "rint": np.rint, "floor": np.floor, "fabs": np.abs, "fshl": _rotate,
     "lrint": lambda a: np.rint(a).astype(np.int32),
     "x86.avx2.psign.b": lambda a, b: a * np.sign(b),

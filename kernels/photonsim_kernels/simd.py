@@ -62,6 +62,15 @@ def call(builder, name, result, *operands):
     return builder.call(cgutils.get_or_insert_function(builder.module, signature, name), operands)
 
 
+def prefetch(builder, address):
+    """Ask for the cache line at an address that is to be read after some hundred nanoseconds."""
+    byte = ir.IntType(8).as_pointer()
+    signature = ir.FunctionType(ir.VoidType(), [byte, INT, INT, INT])
+    function = cgutils.get_or_insert_function(builder.module, signature, "llvm.prefetch.p0")
+    read, second_cache, data = INT(0), INT(2), INT(1)
+    builder.call(function, [builder.inttoptr(address, byte), read, second_cache, data])
+
+
 def multiply_add(builder, a, b, c):
     """a · b + c, rounded once where the processor has a fused instruction: what XLA's compiler makes of it too."""
     return call(builder, "llvm.fmuladd.v8f32", FLOATS, a, b, c)
