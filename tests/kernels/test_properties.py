@@ -8,7 +8,8 @@ from unittest import mock
 import hypothesis
 import numpy as np
 from hypothesis import strategies as st
-from photonsim_kernels.crossbar import crossbar_matmul, settings
+from photonsim_kernels.crossbar import Crossbar, crossbar_matmul, settings
+from photonsim_kernels.jobs import OPERANDS
 
 ROUNDING = 2.0**-24  # of one float32 operation, relative
 BFLOAT16_ROUNDING = 2.0**-8  # of a block's scale, relative
@@ -34,8 +35,8 @@ def draw_operands(
     """Operands of `crossbar_matmul`: inputs and levels of either sign, columns that differ, an ADC that is filled."""
     random = np.random.default_rng(seed)
     blocks = -(-k // rows)
-    largest = 127 if kind == np.int8 else 2047
-    levels = random.integers(-largest, largest + 1, (blocks * rows, n)).astype(kind)
+    largest = 128 if kind == np.int8 else 2047
+    levels = random.integers(-largest, largest, (blocks * rows, n)).astype(kind)
     levels[k:] = 0
     fullest = limit_of(input_bits) * largest * np.sqrt(rows)
     gain, offset, noise, shot, scale, square = [random.uniform(0.5, 1.5, (blocks, n)) for _ in range(6)]
@@ -169,6 +170,17 @@ def test_what_is_not_finite_spoils_its_own_row_only(drawn, value):
     others = np.arange(drawn["m"]) != spoilt
     np.testing.assert_array_equal(found[others], clean[others])
     assert np.isnan(found[spoilt]).all()
+
+
+@many
+@hypothesis.given(st.fixed_dictionaries(SIZES | {"seed": SEEDS, "kind": KINDS}), st.tuples(*[st.booleans()] * 5))
+def test_a_crossbar_that_is_programmed_once_gives_each_product(drawn, flags):
+    """Also of no rows, and of other rows and keys than it was first read with."""
+    operands = dict(zip(OPERANDS, draw_operands(**drawn, flags=flags), strict=True))
+    once = Crossbar(**{name: operand for name, operand in operands.items() if name not in ("x", "key")})
+    for rows, seed in ((drawn["m"], 0), (1, 1), (0, 2)):
+        operands |= {"x": operands["x"][:rows], "key": np.array([seed, 7], np.uint32)}
+        np.testing.assert_array_equal(once(operands["x"], operands["key"]), crossbar_matmul(*operands.values()))
 
 
 @many
