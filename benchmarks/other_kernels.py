@@ -15,7 +15,7 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from photonsim.tiles.patches import Window
+from photonsim.tiles.patches import Window, patch_rows_host
 from photonsim.tiles.twins import (
     READINGS,
     TILES,
@@ -26,7 +26,6 @@ from photonsim.tiles.twins import (
     draw_operands,
     draw_residues,
     multiply_on_tile,
-    patch_rows,
 )
 
 STRIP = 1032  # as in photonsim.swap
@@ -51,7 +50,7 @@ def _twin(name: str, arguments: tuple, engine: str) -> Callable:
 
 def _convolution(m: int, k: int, n: int, tile: int, engine: str) -> Callable:
     images = np.random.default_rng(0).standard_normal((1, k // 9, 56, 56)).astype(np.float32)
-    rest, sources = draw_operands(1, k, n, tile, "gaussian")[1:], (WINDOW.sources(56, 0), WINDOW.sources(56, 1))
+    rest = draw_operands(1, k, n, tile, "gaussian")[1:]
     twin = TWINS["crossbar_matmul, gaussian"]
     product = twin.kernel if engine == "numba" else twin.definition
 
@@ -59,7 +58,7 @@ def _convolution(m: int, k: int, n: int, tile: int, engine: str) -> Callable:
         for first in range(0, m, STRIP):
             settings = rest[-1].copy()
             settings[-1] = first
-            rows = patch_rows.patch_rows(images, *sources, first, min(STRIP, m - first))
+            rows = patch_rows_host(WINDOW, images, first, min(STRIP, m - first))
             jax.block_until_ready(product(rows, *rest[:-1], settings))
 
     return strips

@@ -1,5 +1,7 @@
 """`patches.gather_rows` for NumPy and for XLA: a task is up to 32 rows."""
 
+import math
+
 import numpy as np
 from numba import types
 
@@ -11,8 +13,9 @@ from photonsim_kernels.xla_frame import SUCCESS, answer_metadata, data, dimensio
 
 TOGETHER = 32  # rows
 WORTH_THREADS = 1 << 16  # numbers, some 50 µs
-ADDRESSES = ("images", "sources_y", "sources_x", "first", "out")
-SIZES = ("batch", "channels", "lines", "columns", "down", "height", "across", "width", "rows", "alone")
+ADDRESSES = ("images", "sources_z", "sources_y", "sources_x", "first", "out")
+SIZES = ("batch", "channels", "planes", "lines", "columns", "deep", "depth", "down", "height", "across", "width")
+SIZES += ("inner", "rows", "alone")
 PATCHES = record([(name, np.int64) for name in ADDRESSES + SIZES])
 
 
@@ -20,13 +23,14 @@ PATCHES = record([(name, np.int64) for name in ADDRESSES + SIZES])
 def _gather_some(job_address, i):
     job = carray(pointer(job_address, PATCHES), 1)[0]
     start = i * TOGETHER
-    count, inner = min(TOGETHER, job.rows - start), job.channels * job.height * job.width
+    count = min(TOGETHER, job.rows - start)
     gather_rows(
-        carray(pointer(job.images, np.float32), (job.batch, job.channels, job.lines, job.columns)),
+        carray(pointer(job.images, np.float32), (job.batch, job.channels, job.planes, job.lines, job.columns)),
+        carray(pointer(job.sources_z, np.int32), (job.deep, job.depth)),
         carray(pointer(job.sources_y, np.int32), (job.down, job.height)),
         carray(pointer(job.sources_x, np.int32), (job.across, job.width)),
         pointer(job.first, np.int32)[0] + start,
-        carray(pointer(job.out + 4 * start * inner, np.float32), (count, inner)),
+        carray(pointer(job.out + 4 * start * job.inner, np.float32), (count, job.inner)),
     )
 
 
@@ -37,19 +41,21 @@ gather_some = publish("photonsim_gather_some", _gather_some)
 def _run(jobs):
     """Fill in the result of `jobs[0]`."""
     job = jobs[0]
-    alone = job.alone != 0 or job.rows * job.channels * job.height * job.width < WORTH_THREADS
+    alone = job.alone != 0 or job.rows * job.inner < WORTH_THREADS
     run_tasks(gather_some(), jobs.ctypes.data, (job.rows + TOGETHER - 1) // TOGETHER, alone)
     return jobs.size  # a use, so that it lives until all is done
 
 
-def patch_rows(images, sources_y, sources_x, first, count):
-    """`count` rows of patches from number `first`, (count, channels · height · width) float32: see `gather_rows`."""
+def patch_rows(images, sources_z, sources_y, sources_x, first, count):
+    """`count` rows of patches from number `first`, (count, inner) float32: see `gather_rows`."""
     images = np.ascontiguousarray(images, np.float32)
-    sources = [np.ascontiguousarray(values, np.int32) for values in (sources_y, sources_x, np.reshape(first, 1))]
-    (down, height), (across, width) = (values.shape for values in sources[:2])
-    out = _empty((count, images.shape[1] * height * width))
-    jobs = job_of(PATCHES, (images, *sources, out), *images.shape, down, height, across, width, count, forked())
-    if out.size and down and across:
+    given = (sources_z, sources_y, sources_x, np.reshape(first, 1))
+    sources = [np.ascontiguousarray(values, np.int32) for values in given]
+    inner = images.shape[1] * math.prod(values.shape[1] for values in sources[:3])
+    out = _empty((count, inner))
+    sizes = [size for values in sources[:3] for size in values.shape]
+    jobs = job_of(PATCHES, (images, *sources, out), *images.shape, *sizes, inner, count, forked())
+    if out.size and all(values.shape[0] for values in sources):
         _run(jobs)
     return out
 
@@ -60,16 +66,19 @@ def _empty(shape):
 
 @compiled_callback(types.intp(types.intp))
 def patch_handler(frame):
-    """`patch_rows`: images, sources of lines and columns, the first row, and the result."""
+    """`patch_rows`: images, sources of planes, lines and columns, the first row, and the result."""
     if answer_metadata(frame):
         return SUCCESS
-    result, images, lines, columns = result_of(frame), operand(frame, 0), operand(frame, 1), operand(frame, 2)
+    result, images = result_of(frame), operand(frame, 0)
+    planes, lines, columns = operand(frame, 1), operand(frame, 2), operand(frame, 3)
     jobs = np.zeros(1, PATCHES)
     job = jobs[0]
-    job.images, job.sources_y, job.sources_x = data(frame, 0), data(frame, 1), data(frame, 2)
-    job.first, job.out, job.rows = data(frame, 3), word(result, 3), dimension(result, 0)
-    job.batch, job.channels = dimension(images, 0), dimension(images, 1)
-    job.lines, job.columns = dimension(images, 2), dimension(images, 3)
+    job.images, job.sources_z, job.sources_y = data(frame, 0), data(frame, 1), data(frame, 2)
+    job.sources_x, job.first, job.out = data(frame, 3), data(frame, 4), word(result, 3)
+    job.rows, job.inner = dimension(result, 0), dimension(result, 1)
+    job.batch, job.channels, job.planes = dimension(images, 0), dimension(images, 1), dimension(images, 2)
+    job.lines, job.columns = dimension(images, 3), dimension(images, 4)
+    job.deep, job.depth = dimension(planes, 0), dimension(planes, 1)
     job.down, job.height = dimension(lines, 0), dimension(lines, 1)
     job.across, job.width = dimension(columns, 0), dimension(columns, 1)
     _run(jobs)

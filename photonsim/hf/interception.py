@@ -291,10 +291,10 @@ class Interception(TorchDispatchMode):
         words, row = self.site_words(site.name), self.row
         if site.kind != WEIGHT:
             words, row = ((words[0] + row) & 0xFFFFFFFF, words[1]), 0
-        inputs = product.inputs()
         if isinstance(product, Grouped):
-            return self.experts(unit, inputs, tiles, product.ends.tolist(), words, row)
-        return unit.multiply(inputs, tiles, _key_words(words, matrix.shape[0] if matrix.ndim == 3 else None), row)
+            return self.experts(unit, product.inputs(), tiles, product.ends.tolist(), words, row)
+        keys = _key_words(words, matrix.shape[0] if matrix.ndim == 3 else None)
+        return product.multiply(lambda inputs, first: unit.multiply(inputs, tiles, keys, row + first))
 
     def experts(
         self, unit: AbstractHostUnit, inputs: torch.Tensor, tiles: Any, ends: list[int], words: tuple, row: int

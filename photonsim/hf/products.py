@@ -5,16 +5,21 @@ module calls have become a few: `mm`, `addmm`, `bmm`, `baddbmm`, `convolution`, 
 """
 
 import abc
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch.nn import functional
 
-from photonsim.swap.products import Size
+from photonsim.hf.units import host_array
+from photonsim.swap.products import Size, strip_rows
+from photonsim.tiles.patches import Window, patch_rows_host
 
 Finish = Callable[[torch.Tensor], torch.Tensor]
+Multiply = Callable[[torch.Tensor, int], torch.Tensor]  # (inputs, number of their first row) -> outputs
 aten = torch.ops.aten
 
 
@@ -50,6 +55,10 @@ class AbstractProduct(abc.ABC):
     @abc.abstractmethod
     def inputs(self) -> torch.Tensor:
         """The other operand, (m, k) or (batch, m, k)."""
+
+    def multiply(self, multiply: Multiply) -> torch.Tensor:
+        """The float32 product, by what multiplies inputs with the tiles."""
+        return multiply(self.inputs(), 0)
 
     @abc.abstractmethod
     def finish(self, result: torch.Tensor) -> torch.Tensor:
@@ -88,7 +97,10 @@ class Dense(AbstractProduct):
 
 
 class Convolution(AbstractProduct):
-    """A convolution as patches times kernels (im2col), in any dimension; a group is an element of the batch."""
+    """A convolution as patches times kernels, in up to three dimensions; a group is an element of the batch.
+
+    Strips of rows one after another: the matrix of all patches never exists (`photonsim.tiles.patches`).
+    """
 
     def __init__(self, inputs, kernels, bias, stride, padding, dilation, groups):
         super().__init__(inputs, kernels)
@@ -115,23 +127,37 @@ class Convolution(AbstractProduct):
             return self.right.reshape(size.n, size.k).t()
         return self.right.reshape(size.batch, size.n, size.k).transpose(1, 2)
 
-    def inputs(self) -> torch.Tensor:
-        """(rows, channels · window), channels slowest."""
-        size, axes = self.size, len(self.stride)
-        padding = [amount for axis in reversed(self.padding) for amount in (axis, axis)]
-        padded = functional.pad(self.left, padding) if any(padding) else self.left.contiguous()
-        images, channels, *steps = padded.stride()
-        view = padded.as_strided(
-            (*padded.shape[:2], *self.positions, *self.right.shape[2:]),
-            (images, channels, *(s * by for s, by in zip(steps, self.stride, strict=True)),
-             *(s * by for s, by in zip(steps, self.dilation, strict=True))),
-            padded.storage_offset(),
-        )  # fmt: skip
-        places, windows = range(2, 2 + axes), range(2 + axes, 2 + 2 * axes)
-        patches = view.permute(0, *places, 1, *windows)
-        if self.groups == 1:
-            return patches.reshape(size.m, size.k)
-        return patches.reshape(size.m, size.batch, size.k).transpose(0, 1)
+    @functools.cached_property
+    def _window(self) -> Window:
+        return Window(
+            positions=self.positions,
+            shape=tuple(self.right.shape[2:]),
+            strides=self.stride,
+            before=self.padding,
+            image_dilation=(1,) * len(self.stride),
+            window_dilation=self.dilation,
+        )
+
+    @functools.cached_property
+    def _images(self) -> np.ndarray:
+        return host_array(self.left)
+
+    def inputs(self, first: int = 0, count: int | None = None) -> torch.Tensor:
+        """Some rows of patches, (count, channels · window), channels slowest, zeros after the last; else all."""
+        size = self.size
+        rows = torch.from_numpy(patch_rows_host(self._window, self._images, first, count or size.m))
+        return rows if size.batch == 1 else rows.reshape(-1, size.batch, size.k).transpose(0, 1)
+
+    def multiply(self, multiply: Multiply) -> torch.Tensor:
+        size, count = self.size, strip_rows(self.size.m)
+        if count == size.m:
+            return multiply(self.inputs(), 0)
+        leading = () if size.batch == 1 else (size.batch,)
+        whole = torch.empty(*leading, size.m, size.n, device=self.left.device)
+        for first in range(0, size.m, count):
+            own = whole[..., first : first + count, :]
+            own.copy_(multiply(self.inputs(first, count), first)[..., : own.shape[-2], :])
+        return whole
 
     def finish(self, result: torch.Tensor) -> torch.Tensor:
         if self.groups > 1:

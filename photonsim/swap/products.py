@@ -107,6 +107,11 @@ class DotGeneral(AbstractProduct):
         return self.finish(result.reshape(*self._extent(0, 0), *self._extent(0, 2), *self._extent(1, 2)))
 
 
+def strip_rows(m: int) -> int:
+    """Rows of each strip of m, all the same and `STRIP` at most."""
+    return -(-m // max(-(-m // STRIP), 1))
+
+
 class Convolution(AbstractProduct):
     """`lax.conv_general_dilated` as patches times kernels; each feature group is an element of the batch.
 
@@ -160,8 +165,8 @@ class Convolution(AbstractProduct):
         size, spec = self.size, self.eqn.params["dimension_numbers"]
         images = operands[0].transpose(spec.lhs_spec).astype(jnp.float32)
         keys = key if size.batch == 1 else batch_keys(key, size.batch)
-        strips = max(-(-size.m // STRIP), 1)
-        count = -(-size.m // strips)
+        count = strip_rows(size.m)
+        strips = max(-(-size.m // count), 1)
 
         def multiply_strip(first):
             rows = patch_rows(self._window, images, first, count)

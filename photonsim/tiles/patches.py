@@ -51,11 +51,19 @@ class Window:
 def patch_rows(window: Window, images: Float[Array, "b c ..."], first, count: int) -> Float[Array, "{count} k"]:
     """Rows number `first` to `first + count - 1` of the patches, channels slowest; zeros after the last.
 
-    Rows go by image, then position. By the kernel where there is one: two spatial dimensions at most, float32, a CPU.
+    Rows go by image, then position. By the kernel where there is one: three spatial dimensions at most, float32, a CPU.
     """
-    kernel = images.ndim <= 4 and images.dtype == jnp.float32 and jax.default_backend() == "cpu"
+    kernel = images.ndim <= 5 and images.dtype == jnp.float32 and jax.default_backend() == "cpu"
     run = _gather_by_kernel if kernel else gather_patches
     return run(window, count, images, jnp.asarray(first, jnp.int32))
+
+
+def patch_rows_host(window: Window, images: np.ndarray, first: int, count: int) -> Float[np.ndarray, "{count} k"]:
+    """`patch_rows` from NumPy to NumPy, without XLA, of at most three spatial dimensions, in float32."""
+    from photonsim_kernels.patch_rows import patch_rows
+
+    extents, (planes, lines, columns) = in_three_dimensions(window, images.shape[2:])
+    return patch_rows(images.reshape(*images.shape[:2], *extents), planes, lines, columns, first, count)
 
 
 def gather_patches(window: Window, count: int, images: Float[Array, "b c ..."], first) -> Float[Array, "{count} k"]:
@@ -73,13 +81,21 @@ def gather_patches(window: Window, count: int, images: Float[Array, "b c ..."], 
     return jnp.where(inside, flat[jnp.where(inside, index, 0)], 0).reshape(count, -1)
 
 
+@functools.lru_cache(maxsize=64)  # a host asks for every strip
+def in_three_dimensions(
+    window: Window, sizes: tuple[int, ...]
+) -> tuple[tuple[int, ...], tuple[Int[np.ndarray, "positions places"], ...]]:
+    """The extents of an image, and its window's sources, with dimensions of one pixel before those that there are."""
+    missing = 3 - len(sizes)
+    sources = [window.sources(size, dimension) for dimension, size in enumerate(sizes)]
+    return (*[1] * missing, *sizes), (*[np.zeros((1, 1), np.int32)] * missing, *sources)
+
+
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def _gather_by_kernel(window: Window, count: int, images, first):
-    planes = images.reshape(*images.shape[:2], *[1] * (4 - images.ndim), *images.shape[2:])
-    lines = np.zeros((1, 1), np.int32) if images.ndim < 4 else window.sources(images.shape[-2], 0)
-    columns = np.zeros((1, 1), np.int32) if images.ndim < 3 else window.sources(images.shape[-1], images.ndim - 3)
+    spatial, sources = in_three_dimensions(window, images.shape[2:])
     result = jax.ShapeDtypeStruct((count, images.shape[1] * math.prod(window.shape)), jnp.float32)
-    operands = (planes, jnp.asarray(lines), jnp.asarray(columns), first.reshape(1))
+    operands = (images.reshape(*images.shape[:2], *spatial), *map(jnp.asarray, sources), first.reshape(1))
     return ffi.call(TARGET, functools.partial(_for_numpy, count), result, operands, vmap_method="sequential")
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from jax import numpy as jnp
-from photonsim_kernels import crossbar, mesh_product, patch_rows, residue_product, ring_banks
+from photonsim_kernels import crossbar, mesh_product, residue_product, ring_banks
 from photonsim_kernels import noise as kernel_noise
 
 from photonsim.converters import Adc, Dac
@@ -27,7 +27,7 @@ from photonsim.tiles.base import AbstractTile
 from photonsim.tiles.crossbar import Crossbar
 from photonsim.tiles.homodyne import Homodyne
 from photonsim.tiles.partial_sums import Programmed, Readout, Shared, analog_matmul
-from photonsim.tiles.patches import Window, gather_patches
+from photonsim.tiles.patches import Window, gather_patches, patch_rows_host
 from photonsim.tiles.remainders import Reading, ResidueProgrammed, sums_of_groups
 from photonsim.tiles.sliced import Sliced
 
@@ -178,10 +178,6 @@ def draw_patches(first: int, count: int) -> tuple[np.ndarray, int, int]:
     return np.random.default_rng(0).standard_normal((2, 3, 9, 7)).astype(np.float32), first, count
 
 
-def _gather(images: np.ndarray, first: int, count: int) -> np.ndarray:
-    return patch_rows.patch_rows(images, WINDOW.sources(9, 0), WINDOW.sources(7, 1), first, count)
-
-
 READINGS = {
     "quiet": Reading(ResidueNumbers(5), None, False, False),
     "converters": Reading(ResidueNumbers(5), 5, False, False),
@@ -263,7 +259,7 @@ TWINS = {
         for name, tile in TILES.items()
     },
     "patch_rows.patch_rows": Twin(
-        _gather,
+        functools.partial(patch_rows_host, WINDOW),
         lambda images, first, count: gather_patches(WINDOW, count, jnp.asarray(images), first),
         lambda: draw_patches(4, 29),
         0,

@@ -1,5 +1,7 @@
 """Each operation that is a matrix product, against PyTorch's own answer, on an exact chip through its tiles."""
 
+import tracemalloc
+
 import pytest
 import torch
 from hypothesis import given
@@ -8,6 +10,7 @@ from torch.nn import functional
 
 from photonsim.hf import simulate
 from photonsim.hf.attention import attention
+from photonsim.hf.products import Convolution
 
 GENERATOR = torch.Generator().manual_seed(2)
 
@@ -76,6 +79,45 @@ def test_a_convolution_on_an_exact_chip_is_itself(ideal, data):
     kind = getattr(torch.nn, f"Conv{'Transpose' if transposed else ''}{axes}d")
     layer = kind(4, 6, data.draw(st.integers(1, 3)), stride, padding, dilation=dilation, groups=groups)
     same(ideal, layer, normal(2, 4, *[7] * axes))
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_a_convolution_in_strips_is_the_product_of_all_its_patches(envise, monkeypatch, groups):
+    """To the bit, noise included: 6000 rows of patches, at most 1032 of which are there at a time."""
+    layer, images, rows = torch.nn.Conv2d(4, 6, 3, padding=1, groups=groups, bias=False), normal(2, 4, 60, 50), []
+
+    def multiply_at_once(self, multiply):
+        patches = functional.unfold(images, 3, padding=1).transpose(1, 2).reshape(6000, groups, 36 // groups)
+        return multiply(patches.transpose(0, 1) if groups > 1 else patches[:, 0], 0)
+
+    def noted(self, first=0, count=None, own=Convolution.inputs):
+        rows.append(count)
+        return own(self, first, count)
+
+    monkeypatch.setattr(Convolution, "inputs", noted)
+    with torch.no_grad():
+        found = simulate(layer, envise)(images)
+        assert rows == [1000] * 6
+        monkeypatch.setattr(Convolution, "multiply", multiply_at_once)
+        assert torch.equal(found, simulate(layer, envise)(images))
+        assert not torch.equal(found, layer(images))
+
+
+def test_patches_of_a_larger_image_take_no_more_memory():
+    """Of the arrays that NumPy makes: an image of 40 channels has 9 MB of patches, one of four times its size 37."""
+
+    def peak(height):
+        images, kernels = normal(1, 40, height, 160), normal(3, 40, 3, 3)
+        product = Convolution(images, kernels, None, (1,), (1,), (1,), 1)
+        tracemalloc.start()
+        product.multiply(lambda inputs, first: inputs @ product.matrix())
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    strip = 1032 * 360 * 4
+    assert peak(40) < 1.2 * strip
+    assert peak(160) < 1.2 * strip
 
 
 @given(data=st.data())

@@ -151,7 +151,7 @@ calls = [
     lambda: mesh_product.propagate(blocks, turns, fields),
     lambda: residue_product.residue_matmul(codes, codes[:, :, 0], weights, weights[:, 0], keys, spreads, settings),
     lambda: ring_banks.bank_drop(fields.real[:640].reshape(16, 640), [1.0, 0.1]),
-    lambda: patch_rows.patch_rows(codes[None, :30, :4], sources[0], sources[1], 0, 80),
+    lambda: patch_rows.patch_rows(codes[None, :30, None, :4], sources[0, :1], *sources, 0, 80),
 ]
 answers, changes = [call() for call in calls], []
 def repeat():

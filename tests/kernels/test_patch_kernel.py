@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 from jax import numpy as jnp
-from photonsim_kernels.patch_rows import patch_rows as gather
 
-from photonsim.tiles.patches import Window, gather_patches, patch_rows
+from photonsim.tiles.patches import Window, gather_patches, patch_rows, patch_rows_host
 
 SIDES = st.fixed_dictionaries(
     {
@@ -60,17 +59,13 @@ def draw(batch, channels, y, x, seed):
     return images, window_of(y, x), patches.transpose(0, 2, 3, 1, 4, 5).reshape(rows, -1)
 
 
-def by_kernel(images, window, first, count):
-    return gather(images, window.sources(images.shape[2], 0), window.sources(images.shape[3], 1), first, count)
-
-
 @many
 @hypothesis.given(CASES, st.integers(0, 50), st.integers(0, 50))
 def test_the_kernel_gathers_any_rows_of_any_window(case, first, count):
     """And zeros for rows beyond the last."""
     images, window, patches = draw(**case)
     expected = np.concatenate([patches, np.zeros((101, patches.shape[1]), np.float32)])[first : first + count]
-    np.testing.assert_array_equal(by_kernel(images, window, first, count), expected)
+    np.testing.assert_array_equal(patch_rows_host(window, images, first, count), expected)
 
 
 @many
@@ -79,7 +74,7 @@ def test_nothing_is_written_outside_the_rows(case):
     images, window, patches = draw(**case)
     guard = np.full(patches.size + 512, 123, np.float32)
     with mock.patch("photonsim_kernels.patch_rows._empty", return_value=guard[256:-256].reshape(patches.shape)):
-        np.testing.assert_array_equal(by_kernel(images, window, 0, len(patches)), patches)
+        np.testing.assert_array_equal(patch_rows_host(window, images, 0, len(patches)), patches)
     assert (guard[:256] == 123).all()
     assert (guard[-256:] == 123).all()
 
@@ -87,11 +82,11 @@ def test_nothing_is_written_outside_the_rows(case):
 def test_the_rows_do_not_depend_on_the_number_of_threads():
     window = Window((30, 30), (3, 3), (1, 1), (0, 0), (1, 1), (1, 1))
     images = np.random.default_rng(0).standard_normal((2, 8, 32, 32)).astype(np.float32)
-    expected = by_kernel(images, window, 3, 1700)
+    expected = patch_rows_host(window, images, 3, 1700)
     before = numba.get_num_threads()
     numba.set_num_threads(1)
     try:
-        np.testing.assert_array_equal(by_kernel(images, window, 3, 1700), expected)
+        np.testing.assert_array_equal(patch_rows_host(window, images, 3, 1700), expected)
     finally:
         numba.set_num_threads(before)
 
@@ -114,7 +109,8 @@ def test_both_engines_gather_what_xla_s_im2col_does_and_pass_gradients_back(dime
     ).shape[2:]
     ones = (1,) * dimensions
     window = Window(positions, shape, strides, tuple(low for low, _ in padding), ones, dilation)
-    for gathered in (patch_rows(window, images, 2, 6), gather_patches(window, 6, images, 2)):
+    by_numpy = patch_rows_host(window, np.asarray(images), 2, 6)
+    for gathered in (patch_rows(window, images, 2, 6), gather_patches(window, 6, images, 2), by_numpy):
         np.testing.assert_array_equal(gathered, expected[2:8])
     found = jax.grad(lambda v: jnp.sum(patch_rows(window, v, 2, 6) ** 3))(images)
     np.testing.assert_allclose(found, jax.grad(lambda v: jnp.sum(whole(v)[2:8] ** 3))(images), rtol=1e-5, atol=1e-5)

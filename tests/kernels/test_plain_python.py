@@ -56,8 +56,8 @@ for k, bits, noisy, phase, rows in readings:
     keys, spreads = random.integers(0, 2**32, (2, 3, 3, 2), dtype=np.uint32), [0.05, *[0.05 * 2**k] * 3]
     given = codes, abs(draw(rows, 2)), weights, draw(2, 60), keys, spreads, (k, bits, noisy, phase, 5)
     show(f"residues {k} {bits}", residue_product.residue_matmul(*given))
-sources = random.integers(-1, 4, (3, 2)), random.integers(-1, 5, (2, 3))
-show("patches", patch_rows.patch_rows(draw(2, 2, 4, 5), *sources, 4, 9))
+sources = [random.integers(-1, size, shape) for size, shape in ((3, (2, 2)), (4, (3, 2)), (5, (2, 3)))]
+show("patches", patch_rows.patch_rows(draw(2, 2, 3, 4, 5), *sources, 4, 22))
 assert fused.multiply_add(np.float32(1 + 2.0**-12), np.float32(1 + 2.0**-12), np.float32(-1)) == 2.0**-11 + 2.0**-24
 """
 
