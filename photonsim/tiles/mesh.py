@@ -15,7 +15,6 @@ simulated: its own splitters, trimmed as well as self-configuration can, and pha
 is `partial_sums.py` with these disturbed weights.
 """
 
-import dataclasses
 import functools
 
 import equinox as eqx
@@ -44,7 +43,7 @@ from photonsim.devices.receiver import Receiver
 from photonsim.errors import PhotonsimError, check_choice, check_count, check_fraction, check_number
 from photonsim.events import EventCounts
 from photonsim.tiles.base import AbstractTile, Converters, Devices, Disturbance, Reload, StoredBits
-from photonsim.tiles.die import Die
+from photonsim.tiles.die import Die, DieColumns
 from photonsim.tiles.engine import multiply
 from photonsim.tiles.fast_mesh import mesh_matrix_fast
 from photonsim.tiles.held_weights import written_events
@@ -225,7 +224,8 @@ class Mesh(AbstractTile):
         Block (t, j) sits in core `(t J + j) mod cores`. Gradients pass as if the mesh had been perfect.
         """
         misread = self.self_configured and is_on(self.splitter_error_rad)
-        return _program(self, w, cores, misread, is_on(self.die.inl_rms))
+        columns = self.die.landing(cores, self.columns, -(-w.shape[-2] // self.rows), w.shape[-1])
+        return _program(self, w, columns, cores, misread)
 
     def compact(self, programmed: Programmed) -> Programmed:
         """See `AbstractTile.compact`: disturbed weights are real numbers, so they stay floats."""
@@ -245,15 +245,15 @@ class Mesh(AbstractTile):
         return written_events((batch, m, k, n), (self.rows, self.columns), input_bits, phases, phases * phase_bits)
 
 
-@functools.partial(jax.jit, static_argnames=("cores", "misread", "uneven"))
-def _program(tile: Mesh, w: Float[Array, "*b k n"], cores: int, misread: bool, uneven: bool) -> Programmed:
+@functools.partial(jax.jit, static_argnames=("cores", "misread"))
+def _program(tile: Mesh, w: Float[Array, "*b k n"], columns: DieColumns, cores: int, misread: bool) -> Programmed:
+    """`program` on known physical columns, compiled as one piece."""
     blocks = _blocks(w, tile.rows, tile.columns)  # (..., t, j, r, c)
     wanted = compile_blocks(jax.lax.stop_gradient(blocks), tile.scheme)
     made = _made(tile, wanted, cores, misread)
     scale = wanted.scale[..., None, None]
     exact = jnp.where(scale > 0, blocks / jnp.where(scale > 0, scale, 1.0), 0.0)
     n = w.shape[-1]
-    columns = tile.die.landing(cores, tile.columns, blocks.shape[-4], n)
     levels = _side_by_side(straight_through(exact, made))[..., :n]  # (..., t, r, n)
     scales = jnp.repeat(wanted.scale, tile.columns, axis=-1)[..., :n]  # (..., t, n)
     return set_readout(
@@ -262,7 +262,7 @@ def _program(tile: Mesh, w: Float[Array, "*b k n"], cores: int, misread: bool, u
         tile.adc.full_scale(tile.rows, jax.lax.stop_gradient(levels)),
         float(full_scale_code(tile.input_dac.bits)),
         tile.adc,
-        columns if uneven else dataclasses.replace(columns, inl=None),  # within jit, an INL of zero is a traced number
+        columns,
         variance=jnp.asarray(tile.noise_variance, w.dtype),
     )
 
