@@ -28,6 +28,8 @@ import numpy as np
 from jax import numpy as jnp
 from other_kernels import CASES as OTHER_CASES
 from other_kernels import other_call, plain_call
+from photonsim_kernels.crossbar import Crossbar
+from photonsim_kernels.jobs import OPERANDS
 
 from photonsim.tiles.twins import TWINS, draw_operands
 
@@ -39,10 +41,13 @@ BURST_S, PAUSE_S = 0.08, 0.05
 
 
 def engine_call(engine: str, m: int, k: int, n: int, tile: int, mode: str):
-    """A function without arguments that computes the product once."""
+    """A function without arguments that computes the product once; the weights are programmed before."""
     operands, twin = draw_operands(m, k, n, tile, mode), TWINS[f"crossbar_matmul, {mode}"]
     if engine == "numba":
-        return lambda: twin.kernel(*operands)
+        given = dict(zip(OPERANDS, operands, strict=True))
+        x, key = given.pop("x"), given.pop("key")
+        crossbar = Crossbar(**given)
+        return lambda: crossbar(x, key)
     *arrays, values = operands
     arrays = [jnp.asarray(array) for array in arrays]
     return lambda: twin.definition(*arrays, values).block_until_ready()
