@@ -145,6 +145,13 @@ def _constant(value):
     return np.broadcast_to(np.array(given).astype(kind), shape or 1).reshape(shape)
 
 
+def _count_on(address, number):
+    place = Pointer(address, number.dtype)
+    before = place[0]
+    place[0] = before + number
+    return before
+
+
 def _operation(instruction):
     """What an instruction makes of its operands."""
     name, (kind, shape) = instruction.opname, _kind_of(instruction.type)
@@ -164,6 +171,8 @@ def _operation(instruction):
     if name == "load":
         size = kind.itemsize * int(np.prod(shape))
         return lambda address: np.frombuffer(ctypes.string_at(int(address), size), kind).reshape(shape)
+    if name == "atomicrmw":  # only additions
+        return _count_on
     if name == "store":
         return lambda value, address: ctypes.memmove(int(address), value.tobytes(), value.nbytes)
     if name == "call":

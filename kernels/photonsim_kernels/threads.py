@@ -8,6 +8,7 @@ import os
 
 import llvmlite.binding
 import numba
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -18,6 +19,7 @@ from photonsim_kernels.compiled import compiled, compiled_callback, emitted, thr
 ON_TASK = types.void(types.intp, types.intp)  # (address of the job, number of the task)
 _TASK = ir.FunctionType(ir.VoidType(), [simd.LONG, simd.LONG])
 _KEPT = []
+MOST_THREADS = 256  # that can share out the tasks of a product
 
 
 def publish(name: str, callback):
@@ -47,10 +49,28 @@ def _call(typing_context, task, job, i):
     return types.void(types.intp, types.intp, types.intp), codegen
 
 
+@emitted
+def _count_on(typing_context, address):
+    """Add one to the number at an address, whoever else does so at that moment; the number before."""
+
+    def codegen(context, builder, signature, arguments):
+        counter = builder.inttoptr(arguments[0], simd.LONG.as_pointer())
+        return builder.atomic_rmw("add", counter, simd.LONG(1), "monotonic")
+
+    return types.intp(types.intp), codegen
+
+
 @compiled(parallel=True)
 def _run_on_threads(task, job, count):
-    for i in numba.prange(count):
-        _call(task, job, i)
+    """Each thread takes the next task when it has finished one: a busy processor does fewer."""
+    counter = np.zeros(1, np.int64)
+    place = counter.ctypes.data
+    for _ in numba.prange(min(count, MOST_THREADS)):
+        i = _count_on(place)
+        while i < count:
+            _call(task, job, i)
+            i = _count_on(place)
+    return counter[0]  # a use, so that it lives until all is done
 
 
 @compiled
