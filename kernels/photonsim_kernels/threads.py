@@ -61,26 +61,25 @@ def _count_on(typing_context, address):
 
 
 @compiled(parallel=True)
-def _run_on_threads(task, job, count):
+def _run_on_threads(task, job, count, counter):
     """Each thread takes the next task when it has finished one: a busy processor does fewer."""
-    counter = np.zeros(1, np.int64)
-    place = counter.ctypes.data
     for _ in numba.prange(min(count, MOST_THREADS)):
-        i = _count_on(place)
+        i = _count_on(counter)
         while i < count:
             _call(task, job, i)
-            i = _count_on(place)
-    return counter[0]  # a use, so that it lives until all is done
+            i = _count_on(counter)
 
 
 @compiled
 def run_tasks(task, job, count, alone):
     """Run tasks 0 … count - 1 of a job, on threads unless it is to run `alone`, or two kernels may not overlap."""
+    taken = np.zeros(1, np.int64)
     if alone or must_run_alone():
         for i in range(count):
             _call(task, job, i)
     else:
-        _run_on_threads(task, job, count)
+        _run_on_threads(task, job, count, taken.ctypes.data)
+    return taken[0]  # a use, so that it lives until all is done
 
 
 @compiled_callback(types.intp())
