@@ -29,6 +29,7 @@ def test_no_digit_is_trained_and_tested_with():
     assert not training & {image.tobytes() for image in test_set.images}
 
 
+@pytest.mark.slow
 def test_training_through_a_noisy_chip_learns_the_digits(noisy_chip):
     """3 epochs: far above the tenth that guessing gives, and every parameter finite and moved."""
     train_set, test_set = load_digits()

@@ -75,12 +75,13 @@ def script(*parts: str) -> str:
     return "".join(textwrap.dedent(part) for part in parts)
 
 
+@pytest.mark.slow
 def test_eight_devices_give_the_answer_and_the_noise_of_one():
-    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
+    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=8"
     program = script(COMMON, EIGHT_DEVICES)
     done = subprocess.run(
         [sys.executable, "-c", program],
-        env=os.environ | flags,
+        env=os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
         capture_output=True,
         text=True,
         check=False,
@@ -89,6 +90,7 @@ def test_eight_devices_give_the_answer_and_the_noise_of_one():
     assert done.returncode == 0, done.stderr[-2000:]
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_answer_and_the_noise_of_one():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -23,6 +23,7 @@ from photonsim.models.streaming import open_checkpoint
 from photonsim.swap import simulate
 
 
+@pytest.mark.slow
 def test_a_streamed_run_is_the_run_from_memory():
     model, checkpoint, chip = load("tiny"), open_checkpoint(TINY_FOLDER), load_chip("lightmatter-envise-2025")
     windows = text_windows(model.encode(sample_text()), 64, 32)
