@@ -40,6 +40,8 @@ from photonsim_kernels.streams import (
     streamed_int16_panel,
 )
 
+AHEAD = 128  # rows of levels that are asked for before they are multiplied; more would be gone again
+
 
 @compiled
 def _find_levels(job, task, t, p):
@@ -99,7 +101,7 @@ def stream(job, task, t, codes):
     p = 0
     while p < task.panel_count:
         levels, row_bytes = _find_levels(job, task, t, p)
-        ahead = job.tile_rows * row_bytes if t + 1 < job.blocks and p < task.whole else 0
+        ahead = min(job.tile_rows, AHEAD) * row_bytes
         _stream_panels(job, task, codes, levels, row_bytes, ahead, 4 * PANEL * p, together)
         p += PANELS if together else 1
 

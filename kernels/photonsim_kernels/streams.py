@@ -119,7 +119,7 @@ def _streamed_bytes(panels):
 
     One row of codes as bytes by int8 levels as they are stored, four rows of them in a step. A product of bytes takes
     an unsigned one: |level| by the code with the level's sign, or by |code|. Two fit in 16 bits (2 · 128 · 127). What
-    lies `ahead`, so many bytes on, is asked for: the same columns of the next block.
+    lies `ahead`, so many bytes on, is asked for: rows of the same columns. (It need not be there.)
     """
     ones = ir.Constant(simd.PAIRS, [1] * 2 * simd.LANES)
     row = simd.BYTES if panels == GROUPS else ir.VectorType(INT8, PANEL)
