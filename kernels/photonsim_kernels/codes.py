@@ -71,12 +71,20 @@ def _sum_of_squares(codes):
     return total
 
 
+@compiled
+def _encode_whole(job, setting, block, x, codes, scale):
+    """Codes of block number `block`, and the sum of their squares where noise goes by it."""
+    _encode_block(x, codes, scale, setting.input_bits)
+    if setting.square_noise:
+        pointer(job.squares, np.float32)[block] = _sum_of_squares(codes)
+
+
 @compiled_callback(ON_TASK)
 def _encode_row(job_address, i):
     """Codes, scales and, as bytes, magnitudes of one row of x: (T, R'), (T,), (T, R'')."""
     job = job_at(job_address)
     b, m = i // job.rows, i % job.rows
-    bits, squared = setting_of(job, b).input_bits, setting_of(job, b).square_noise != 0
+    setting = setting_of(job, b)
     for t in range(job.blocks):
         start = t * job.tile_rows
         count = min(job.tile_rows, job.inner - start)
@@ -85,25 +93,17 @@ def _encode_row(job_address, i):
         scale = block_scale(x)
         block = (b * job.blocks + t) * job.rows + m
         pointer(job.scales, np.float32)[block] = scale
-        place = job.code_bytes * job.code_rows * block
-        if job.code_bytes == 2:
-            codes = carray(pointer(job.codes + place, np.int16), job.code_rows)
-            _encode_block(x, codes, scale, bits)
+        place = job.codes + job.code_bytes * job.code_rows * block
+        if job.code_bytes == 1:
+            _encode_whole(job, setting, block, x, carray(pointer(place, np.int8), job.code_rows), scale)
+        elif job.code_bytes == 2:
+            codes = carray(pointer(place, np.int16), job.code_rows)
+            _encode_whole(job, setting, block, x, codes, scale)
             if job.byte_rows > 0:
                 magnitudes = carray(pointer(job.magnitudes + job.byte_rows * block, np.uint8), job.byte_rows)
                 pointer(job.magnitude_totals, np.int32)[block] = _keep_magnitudes(codes, magnitudes)
-            if squared:
-                pointer(job.squares, np.float32)[block] = _sum_of_squares(codes)
-        elif job.code_bytes == 1:
-            byte_codes = carray(pointer(job.codes + place, np.int8), job.code_rows)
-            _encode_block(x, byte_codes, scale, bits)
-            if squared:
-                pointer(job.squares, np.float32)[block] = _sum_of_squares(byte_codes)
         else:
-            float_codes = carray(pointer(job.codes + place, np.float32), job.code_rows)
-            _encode_block(x, float_codes, scale, bits)
-            if squared:
-                pointer(job.squares, np.float32)[block] = _sum_of_squares(float_codes)
+            _encode_whole(job, setting, block, x, carray(pointer(place, np.float32), job.code_rows), scale)
 
 
 encode_row = publish("photonsim_encode_row", _encode_row)

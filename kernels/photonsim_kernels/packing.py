@@ -13,11 +13,15 @@ def bytes_of(kind):
     return 4 if kind == simd.FLOAT else kind.width // 8
 
 
-def load_levels(builder, kind, side, levels, row_bytes, last, i):
-    """The levels of step `i`, 16 columns of `side` rows, as two vectors; a row beyond the last is the last again."""
+def rows_of_step(builder, i, side, last):
+    """Numbers of the `side` rows of step `i`; a row beyond the last is the last again."""
     rows = [builder.add(builder.mul(i, simd.LONG(side)), simd.LONG(n)) for n in range(side)]
-    rows[1:] = [builder.select(builder.icmp_signed("<", row, last), row, last) for row in rows[1:]]
-    offsets = [builder.mul(row, row_bytes) for row in rows]
+    return [rows[0], *[builder.select(builder.icmp_signed("<", row, last), row, last) for row in rows[1:]]]
+
+
+def load_levels(builder, kind, side, levels, row_bytes, last, i):
+    """The levels of step `i`, 16 columns of `side` rows, as two vectors."""
+    offsets = [builder.mul(row, row_bytes) for row in rows_of_step(builder, i, side, last)]
     return _widened(builder, [simd.load(builder, levels, ir.VectorType(kind, PANEL), offset) for offset in offsets])
 
 
@@ -68,11 +72,7 @@ def pack_bytes(typing_context, levels, row_bytes, last, steps, to, panel_bytes, 
         row = ir.VectorType(INT8, PANEL)
         bias = ir.Constant(row, [BYTE_BIAS] * PANEL)
         with cgutils.for_range(builder, steps, intp=simd.LONG) as loop:
-            numbers = [
-                builder.add(builder.mul(loop.index, simd.LONG(BYTE_STEP)), simd.LONG(n)) for n in range(BYTE_STEP)
-            ]
-            numbers = [builder.select(builder.icmp_signed("<", n, last), n, last) for n in numbers]
-            offsets = [builder.mul(n, row_bytes) for n in numbers]
+            offsets = [builder.mul(n, row_bytes) for n in rows_of_step(builder, loop.index, BYTE_STEP, last)]
             with cgutils.for_range(builder, panels, intp=simd.LONG) as panel:
                 start = builder.add(levels, builder.mul(panel.index, simd.LONG(PANEL)))
                 rows = [simd.load(builder, start, row, offset) for offset in offsets]
@@ -80,15 +80,20 @@ def pack_bytes(typing_context, levels, row_bytes, last, steps, to, panel_bytes, 
                 place = builder.mul(loop.index, simd.LONG(PANEL * BYTE_STEP))
                 place = builder.add(place, builder.mul(panel.index, panel_bytes))
                 for group in range(2):
-                    pairs = [alternating(builder, *rows[n : n + 2]) for n in (4 * group, 4 * group + 2)]
-                    twos = [builder.bitcast(pair, ir.VectorType(INT16, PANEL)) for pair in pairs]
-                    simd.store(builder, alternating(builder, *twos), to, builder.add(place, simd.LONG(64 * group)))
+                    fours = four_rows_in_turn(builder, rows[4 * group : 4 * group + 4])
+                    simd.store(builder, fours, to, builder.add(place, simd.LONG(64 * group)))
         return context.get_dummy_value()
 
     return types.void(*[types.intp] * 7), codegen
 
 
-def alternating(builder, a, b):
+def four_rows_in_turn(builder, rows):
+    """The bytes of four rows of 16 columns, column by column: one vector, of pairs of them."""
+    pairs = [builder.bitcast(_alternating(builder, *rows[n : n + 2]), ir.VectorType(INT16, PANEL)) for n in (0, 2)]
+    return _alternating(builder, *pairs)
+
+
+def _alternating(builder, a, b):
     """One vector of the numbers of two, in turn."""
     order = [n + a.type.count * odd for n in range(a.type.count) for odd in range(2)]
     return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(simd.INT, len(order)), order))

@@ -3,7 +3,7 @@
 Packing the levels for few rows would cost more than the product. They are streamed: two rows of 64 columns at a time,
 as pairs of int16 or one after another as float32; and int8 levels by codes of at most 8 bits, four rows at a time, as
 bytes. That is a quarter of the bytes that a float32 matrix would take, so time goes to instructions, and to waiting for
-cache lines that lie a row apart, which no processor foresees: the next block's are asked for in good time.
+cache lines that lie a row apart, which no processor foresees: those are asked for in good time.
 """
 
 from llvmlite import ir
@@ -12,7 +12,7 @@ from numba import types
 from photonsim_kernels import simd
 from photonsim_kernels.compiled import emitted
 from photonsim_kernels.noise import GROUPS
-from photonsim_kernels.packing import alternating, bytes_of, load_levels
+from photonsim_kernels.packing import bytes_of, four_rows_in_turn, load_levels, rows_of_step
 from photonsim_kernels.products import INT8, INT16, PANEL, byte_pairs, emit_product, pairwise_products
 
 
@@ -107,9 +107,8 @@ def _in_order(builder, sums):
 
 
 def _panel_by_fours(builder, rows):
-    """The bytes of four rows of 16 columns, column by column: two vectors."""
-    pairs = [builder.bitcast(alternating(builder, *rows[n : n + 2]), ir.VectorType(INT16, PANEL)) for n in (0, 2)]
-    fours = alternating(builder, *pairs)
+    """The bytes of four rows of 16 columns, column by column: two vectors of eight columns."""
+    fours = four_rows_in_turn(builder, rows)
     halves = [ir.Constant(ir.VectorType(simd.INT, PANEL), [*range(n, n + PANEL)]) for n in (0, PANEL)]
     return [builder.bitcast(builder.shuffle_vector(fours, fours, half), simd.BYTES) for half in halves]
 
@@ -128,9 +127,7 @@ def _streamed_bytes(panels):
 
     def emit_loop(context, builder, outs, q, levels, row_bytes, last, ahead, steps):
         def step(sums, i):
-            numbers = [builder.add(builder.mul(i, simd.LONG(4)), simd.LONG(n)) for n in range(4)]
-            numbers[1:] = [builder.select(builder.icmp_signed("<", n, last), n, last) for n in numbers[1:]]
-            starts = [builder.add(levels, builder.mul(n, row_bytes)) for n in numbers]
+            starts = [builder.add(levels, builder.mul(n, row_bytes)) for n in rows_of_step(builder, i, 4, last)]
             for start in starts:
                 simd.prefetch(builder, builder.add(start, ahead))
             word = simd.splat(builder, simd.load(builder, q, simd.INT, builder.mul(i, simd.LONG(4))))
