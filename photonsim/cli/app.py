@@ -42,7 +42,7 @@ from photonsim.evaluate import run as run_model
 from photonsim.evaluate.run import versions
 from photonsim.models import available, load, open_checkpoint, read_text, sample_text
 from photonsim.report import check_writable, chip_tables, chips_table, run_tables, save_run_figure, write_json
-from photonsim.tiles import fast_engine_available
+from photonsim.tiles import engine_here
 
 app = typer.Typer(
     help="Would an optical chip run my transformer, how accurately, and for how many joules?",
@@ -133,14 +133,14 @@ def chips(
 @app.command()
 def doctor() -> None:
     """Say what is installed, which engine runs, and which models are found."""
-    fast, how = fast_engine_available()
+    engine, how = engine_here()
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     for name, number in versions().items():
         table.add_row(name, number)
     table.add_row("devices", f"{', '.join(str(device) for device in jax.devices())}; {os.cpu_count()} CPU cores")
-    table.add_row("engine", f"{'numba' if fast else 'jax'}: {how}")
+    table.add_row("engine", f"{engine}: {how}")
     extras = (("hf", "transformers"), ("hf", "torch"), ("onnx", "onnx"), ("train", "optax"), ("notebooks", "nbclient"))
     for extra, module in extras:
         found = importlib.util.find_spec(module) is not None

@@ -38,7 +38,8 @@ def simulate(
     - `rules`: see `photonsim.swap.rules`; before the default ones.
     - `seed`: whole number or JAX key of the noise.
     - `strict`: refuse a product that stays digital though no rule says so, and a rule that decides nothing.
-    - `engine`: `"auto"`, `"numba"` or `"jax"`. With `"auto"` PyTorch itself answers for a chip that nothing disturbs.
+    - `engine`: `"auto"`, `"numba"`, `"jax"` or `"pallas"`. With `"auto"` PyTorch itself answers for a chip that nothing
+      disturbs.
     """
     _require("torch")
     import torch

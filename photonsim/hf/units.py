@@ -110,7 +110,7 @@ def host_unit(unit: AbstractMatmulUnit, engine: str) -> AbstractHostUnit:
 
 
 def _new_unit(unit: AbstractMatmulUnit, engine: str) -> AbstractHostUnit:
-    if isinstance(unit, Chip) and engine != "jax":
+    if isinstance(unit, Chip) and engine in ("auto", "numba"):
         if engine == "auto" and not disturbances_on(unit):
             return ExactUnit()
         if type(unit.tile) is Crossbar and fast_engine_available()[0]:

@@ -9,6 +9,7 @@ from photonsim.tiles.crossbar import Crossbar as Crossbar
 from photonsim.tiles.die import Die as Die
 from photonsim.tiles.dynamic import DynamicCrossbar as DynamicCrossbar
 from photonsim.tiles.engine import ENGINES as ENGINES
+from photonsim.tiles.engine import engine_here as engine_here
 from photonsim.tiles.fast import fast_engine_available as fast_engine_available
 from photonsim.tiles.homodyne import Homodyne as Homodyne
 from photonsim.tiles.mesh import Mesh as Mesh

@@ -43,7 +43,7 @@ from photonsim.devices.receiver import Receiver
 from photonsim.errors import PhotonsimError, check_choice
 from photonsim.tiles.base import AbstractTile, Converters, Disturbance
 from photonsim.tiles.die import Die
-from photonsim.tiles.engine import ENGINES, multiply
+from photonsim.tiles.engine import ENGINES, KERNELS, multiply
 from photonsim.tiles.noise import gaussian_deviates, shared_deviates, tile_keys
 from photonsim.tiles.partial_sums import Programmed, Readout, block_scales, convert, encode, intensity, split_blocks
 from photonsim.tiles.readout import (
@@ -188,10 +188,10 @@ class AbstractBalancedTile(AbstractTile):
         if light.plain:
             readout, squares = _by_squares(self.readout, programmed)
             return multiply(x, squares, readout, shared, key_data, row_offset, engine)
-        if engine == "numba":
+        if engine in KERNELS:
             raise PhotonsimError(
-                f"The tile {type(self).__name__} has no Numba kernel for operands or splitters that err, since its "
-                'noise then depends on every product: use engine="jax" or "auto".'
+                f"The tile {type(self).__name__} has no {KERNELS[engine]} kernel for operands or splitters that err, "
+                'since its noise then depends on every product: use engine="jax" or "auto".'
             )
         ratio = full_scale_code(self.weight_dac.bits) / full_scale_code(self.input_dac.bits)
         return _over_batch(x, programmed, key_data, (self.readout, light, ratio, shared), row_offset)

@@ -1,10 +1,12 @@
-"""The tiles of `partial_sums.py` through the compiled kernel of `photonsim_kernels`: the same numbers, faster, on CPU.
+"""The tiles of `partial_sums.py` through a compiled kernel: the same numbers, faster.
 
-The kernel is called from inside jit-compiled JAX as a typed FFI handler: no copy, no Python at run time (`ffi.py`). On
-other platforms, the definition itself runs. Gradients are those of the definition (straight through every rounding).
+On a CPU the kernel is that of `photonsim_kernels`, called from inside jit-compiled JAX as a typed FFI handler: no copy,
+no Python at run time (`ffi.py`). On a GPU of NVIDIA's it is that of `gpu_product.py`. On other platforms the definition
+runs. Gradients are those of the definition (straight through every rounding).
 """
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -16,11 +18,34 @@ from photonsim.tiles import ffi
 from photonsim.tiles.partial_sums import Programmed, Readout, Shared, batched_analog_matmul
 
 TARGET = "photonsim_crossbar"
+OLDEST_GPU = 8.0  # compute capability; Triton's tensor-core products of bytes need no more
 
 
 def fast_engine_available() -> tuple[bool, str]:
     """Whether products on the CPU go through the compiled kernel, and how, or why not."""
     return ffi.register(TARGET)
+
+
+def platform() -> str:
+    """What JAX computes on: the platform of the default device, `"cuda"` for a GPU of NVIDIA's."""
+    device = getattr(jax.config, "jax_default_device", None)
+    name = getattr(device, "platform", device) or jax.default_backend()
+    if name != "gpu":
+        return name
+    try:
+        return "cuda" if jax.devices("cuda") else name
+    except RuntimeError:
+        return name
+
+
+def gpu_engine_available() -> tuple[bool, str]:
+    """Whether products go through the kernel for GPUs here, and how, or why not."""
+    if platform() != "cuda":
+        return False, f"JAX computes on {platform()} here, and the kernel is for a GPU of NVIDIA's"
+    device = jax.devices("cuda")[0]
+    if float(device.compute_capability) < OLDEST_GPU:
+        return False, f"{device.device_kind} has compute capability {device.compute_capability}, below {OLDEST_GPU}"
+    return True, f"one Triton kernel on {device.device_kind}"
 
 
 def analog_matmul_fast(
@@ -30,10 +55,12 @@ def analog_matmul_fast(
     shared: Shared,
     key_data: UInt32[Array, "*b 2"],
     row_offset: UInt32[Array, ""] | int = 0,
+    engine: str = "auto",
 ) -> Float[Array, "*b m n"]:
     """`analog_matmul`, also with one leading batch axis on `x`, `programmed` and `key_data`.
 
-    Anything that is not float32 is cast first, and the answer is float32.
+    Anything that is not float32 is cast first, and the answer is float32. `engine`: `"auto"` for the kernel of this
+    platform, if it has one; `"pallas"` for that of GPUs, which JAX interprets where there is none.
     """
     programmed = jax.tree.map(_as_kernel_number, programmed)
     common_mode, intensity = (
@@ -41,7 +68,7 @@ def analog_matmul_fast(
     )
     shared = Shared(common_mode, intensity)
     row_offset = jnp.asarray(row_offset, jnp.uint32)
-    return _product(readout, x.astype(jnp.float32), programmed, shared, key_data, row_offset)
+    return _product(_kernel_of(engine), readout, x.astype(jnp.float32), programmed, shared, key_data, row_offset)
 
 
 def analog_matmul_host(
@@ -69,11 +96,17 @@ def _as_kernel_number(values: Array) -> Array:
     return values if values.dtype in (jnp.int8, jnp.int16) else values.astype(jnp.float32)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _product(readout, x, programmed, shared, key_data, row_offset):
+def _kernel_of(engine: str) -> Callable[..., Array]:
+    """What computes a product of the operands of `_product`."""
     # Not `jax.lax.platform_dependent`: it would trace the definition beside every kernel call, 0.1 s for each product.
-    run = _call_kernel if jax.default_backend() == "cpu" else _definition
-    return run(readout, x, programmed, shared, key_data, row_offset)
+    if engine == "pallas" or (engine == "auto" and gpu_engine_available()[0]):
+        return _interpret_gpu_kernel if platform() == "cpu" else _call_gpu_kernel
+    return _call_kernel if platform() == "cpu" else _definition
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _product(kernel, readout, x, programmed, shared, key_data, row_offset):
+    return kernel(readout, x, programmed, shared, key_data, row_offset)
 
 
 def _definition(readout, x, programmed, shared, key_data, row_offset):
@@ -101,6 +134,19 @@ def _call_kernel(readout, x, programmed, shared, key_data, row_offset):
     return ffi.call(TARGET, _for_numpy, result, operands, vmap_method="expand_dims")
 
 
+def _call_gpu_kernel(readout, x, programmed, shared, key_data, row_offset, interpret=False):
+    """The kernel for GPUs, over all batch elements at once."""
+    from photonsim.tiles.gpu_product import analog_matmul_on_gpu  # takes a third of a second
+
+    def one(x, programmed, key_data):
+        return analog_matmul_on_gpu(x, programmed, readout, shared, key_data, row_offset, interpret)
+
+    return (one if x.ndim == 2 else jax.vmap(one))(x, programmed, key_data)
+
+
+_interpret_gpu_kernel = functools.partial(_call_gpu_kernel, interpret=True)
+
+
 def _square_variance(tiles: Programmed) -> Any:
     """Any array of its shape will do where there is none."""
     return tiles.scale if tiles.square_variance is None else tiles.square_variance
@@ -121,11 +167,11 @@ def _for_numpy():
     return crossbar_matmul
 
 
-def _forward(readout, *operands):
-    return _product(readout, *operands), operands
+def _forward(kernel, readout, *operands):
+    return _product(kernel, readout, *operands), operands
 
 
-def _backward(readout, operands, cotangent):
+def _backward(kernel, readout, operands, cotangent):
     _, gradient = jax.vjp(functools.partial(_definition, readout), *operands)
     return gradient(cotangent)
 

@@ -293,7 +293,7 @@ class AbstractIncoherentTile(AbstractTile):
         return programmed.compact(self.cell.bits if whole else None)
 
     def matmul(self, x, programmed, key_data, engine="auto", row_offset=0) -> Any:
-        """See `AbstractTile.matmul`; `engine` is `"jax"` (the definition), `"numba"` (its fast twin) or `"auto"`."""
+        """See `AbstractTile.matmul`; engines are those of `engine.multiply`."""
         shared = shared_disturbances(self.laser, self.adc, self.die, self.clock_hz / 2)
         inputs = shape_inputs(self.input_path, x, self.rows) if self.input_path.shapes else x
         if self.splits_rows:

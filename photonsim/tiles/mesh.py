@@ -232,7 +232,7 @@ class Mesh(AbstractTile):
         return programmed
 
     def matmul(self, x, programmed, key_data, engine="auto", row_offset=0):
-        """See `AbstractTile.matmul`; `engine` is `"jax"` (the definition), `"numba"` (its fast twin) or `"auto"`."""
+        """See `AbstractTile.matmul`; engines are those of `engine.multiply`."""
         shared = shared_disturbances(self.laser, self.adc, self.die, self.clock_hz / 2)
         return multiply(x, programmed, self.readout, shared, key_data, row_offset, engine)
 

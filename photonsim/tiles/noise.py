@@ -102,12 +102,18 @@ def gaussian_deviates(
     """Standard normal deviates of the rows numbered from `row_offset` and of the columns 0 … columns - 1."""
     groups = -(-columns // GROUP)
     lanes = jnp.arange(groups * (GROUP // 2), dtype=jnp.uint32)
-    word0, word1 = threefry2x32(
-        (key_data[0], key_data[1]), (_row_numbers(rows, row_offset)[:, None], lanes[None, :]), DEVIATE_ROUNDS
-    )
+    pair = pair_of_deviates((key_data[0], key_data[1]), _row_numbers(rows, row_offset)[:, None], lanes[None, :])
+    parts = [part.reshape(rows, groups, GROUP // 2) for part in pair]
+    return jnp.stack(parts, axis=2).reshape(rows, groups * GROUP)[:, :columns]
+
+
+def pair_of_deviates(
+    key: tuple[UInt32[Array, ""], UInt32[Array, ""]], rows: UInt32[Array, "..."], lanes: UInt32[Array, "..."]
+) -> tuple[Float32[Array, "..."], Float32[Array, "..."]]:
+    """The deviates of the first and of the second half of groups of columns: lane l is column l % 8 of group l // 8."""
+    word0, word1 = threefry2x32(key, (rows, lanes), DEVIATE_ROUNDS)
     radius, (cosine, sine) = _signed_radius(word0), _half_turn(word1)
-    pair = [(radius * part).reshape(rows, groups, GROUP // 2) for part in (cosine, sine)]
-    return jnp.stack(pair, axis=2).reshape(rows, groups * GROUP)[:, :columns]
+    return radius * cosine, radius * sine
 
 
 def shared_deviates(
@@ -122,17 +128,28 @@ def shared_deviates(
     """One normal deviate per row and tile of `tile_columns` columns, repeated over the tile's columns.
 
     `domain`: the counters it is drawn from, `COMMON_MODE` or `INTENSITY`.
-
-    The standard deviation is multiplied in before the sign is chosen. A compiler that shares the product between the
-    columns cannot fuse it into the addition that follows, one that does not could; this way neither can.
     """
-    tiles = jnp.uint32(domain) | jnp.arange(-(-columns // tile_columns), dtype=jnp.uint32)
-    word0, word1 = threefry2x32(
-        (key_data[0], key_data[1]), (_row_numbers(rows, row_offset)[:, None], tiles[None, :]), DEVIATE_ROUNDS
-    )
-    magnitudes = standard_deviation * (jnp.abs(_signed_radius(word0)) * _half_turn(word1)[0])
-    deviates = jnp.where(word0 & 1, -magnitudes, magnitudes)
+    key, numbers = (key_data[0], key_data[1]), _row_numbers(rows, row_offset)
+    tiles = jnp.arange(-(-columns // tile_columns), dtype=jnp.uint32)
+    deviates = shared_deviate(key, numbers[:, None], tiles[None, :], standard_deviation, domain)
     return jnp.repeat(deviates, tile_columns, axis=1)[:, :columns]
+
+
+def shared_deviate(
+    key: tuple[UInt32[Array, ""], UInt32[Array, ""]],
+    rows: UInt32[Array, "..."],
+    tiles: UInt32[Array, "..."],
+    standard_deviation: Float[Array, ""] | float,
+    domain: int,
+) -> Float32[Array, "..."]:
+    """The normal deviate of a row and a tile, by their numbers, times a standard deviation.
+
+    Which is multiplied in before the sign is chosen. A compiler that shares the product between the columns cannot fuse
+    it into the addition that follows, one that does not could; this way neither can.
+    """
+    word0, word1 = threefry2x32(key, (rows, jnp.uint32(domain) | tiles), DEVIATE_ROUNDS)
+    magnitudes = standard_deviation * (jnp.abs(_signed_radius(word0)) * _half_turn(word1)[0])
+    return jnp.where(word0 & 1, -magnitudes, magnitudes)
 
 
 def _row_numbers(rows: int, row_offset: UInt32[Array, ""] | int) -> UInt32[Array, "{rows}"]:

@@ -21,6 +21,8 @@ contracts `a*b + c` into a fused multiply-add gives the same bits wherever it do
 have no fast twin: such products run here.
 """
 
+from collections.abc import Callable
+
 import equinox as eqx
 import jax
 from jax import numpy as jnp
@@ -49,6 +51,11 @@ class Readout(eqx.Module):
     common_mode: bool = eqx.field(static=True)
     intensity_noise: bool = eqx.field(static=True, default=False)
     square_noise: bool = eqx.field(static=True, default=False)
+
+    @property
+    def noisy(self) -> bool:
+        """Whether readings of the same light differ from column to column."""
+        return self.noise or self.shot_noise or self.square_noise
 
 
 class Shared(eqx.Module):
@@ -110,9 +117,10 @@ def block_scales(blocks: Float[Array, "..."], axis: int) -> Float[Array, "..."]:
 
 
 def encode(blocks: Float[Array, "..."], scales: Float[Array, "..."], bits: int | None) -> Float[Array, "..."]:
-    """Codes of blocks under their scales; a block of scale 0 is all zeros."""
+    """Codes of blocks under their scales; a block of scale 0 is all zeros, also of 1 bit, which has no code for it."""
     per_unit = jnp.where(scales > 0, full_scale_code(bits) / jnp.where(scales > 0, scales, 1.0), 0.0)
-    return jnp.where(scales == 0, 0.0, quantize(blocks * per_unit, bits))
+    codes = quantize(blocks * per_unit, bits)
+    return jnp.where(scales == 0, 0.0, codes) if bits == 1 else codes
 
 
 def has_bent_lines(programmed: Programmed, shared: Shared) -> bool:
@@ -153,25 +161,57 @@ def analog_readings(
 ) -> Float[Array, "m n"]:
     """What the converters of one block are given, in ADC codes."""
     levels = tile.levels.astype(q.dtype)
-    signal = _dot(q, levels) * tile.gain
-    rows, columns = signal.shape
-    if readout.intensity_noise:
-        signal = signal * intensity(readout, shared, key_data, rows, columns, row_offset)
-    value = signal + tile.offset
-    if readout.noise or readout.shot_noise or readout.square_noise:
-        variance = tile.noise_variance
-        if readout.shot_noise:
-            variance = _dot(jnp.abs(q), jnp.abs(levels)) * tile.shot_variance + variance
-        if readout.square_noise:
-            assert tile.square_variance is not None
-            variance = jnp.sum(q * q, axis=-1, keepdims=True) * tile.square_variance + variance
-        value = _root(variance) * gaussian_deviates(key_data, rows, columns, row_offset) + value
+    light = dot(jnp.abs(q), jnp.abs(levels)) if readout.shot_noise else None
+    squares = jnp.sum(q * q, axis=-1, keepdims=True) if readout.square_noise else None
+    sums = Sums(dot(q, levels), light, squares)
+    rows, columns = q.shape[0], levels.shape[1]
+    deviates = gaussian_deviates(key_data, rows, columns, row_offset) if readout.noisy else None
+    factor = intensity(readout, shared, key_data, rows, columns, row_offset) if readout.intensity_noise else None
+    common = None
     if readout.common_mode:
-        value = value + shared_deviates(key_data, rows, columns, readout.columns, row_offset, shared.common_mode_codes)
+        common = shared_deviates(key_data, rows, columns, readout.columns, row_offset, shared.common_mode_codes)
+    return disturbed(sums, Draws(deviates, factor, common), tile, positive_root)
+
+
+class Sums(eqx.Module):
+    """What the light of one block adds up to: `p`, `a` and `b` of the module's header, `None` if not wanted."""
+
+    signal: Float[Array, "..."]
+    light: Float[Array, "..."] | None
+    squares: Float[Array, "..."] | None
+
+
+class Draws(eqx.Module):
+    """What is drawn for each reading: the deviate `z`, the light over its mean, and what is added to all of a tile."""
+
+    deviates: Float[Array, "..."] | None
+    intensity: Float[Array, "..."] | None
+    common: Float[Array, "..."] | None
+
+
+def disturbed(sums: Sums, draws: Draws, tile: Programmed, root: Callable) -> Float[Array, "..."]:
+    """Analog readings in ADC codes, before any bend: element by element, so in whatever shape an engine holds them.
+
+    `root`: `positive_root`, or the identity if the roots of constant variances are taken already.
+    """
+    signal = sums.signal * tile.gain
+    if draws.intensity is not None:
+        signal = signal * draws.intensity
+    value = signal + tile.offset
+    if draws.deviates is not None:
+        variance = tile.noise_variance
+        if sums.light is not None:
+            variance = sums.light * tile.shot_variance + variance
+        if sums.squares is not None:
+            assert tile.square_variance is not None
+            variance = sums.squares * tile.square_variance + variance
+        value = root(variance) * draws.deviates + value
+    if draws.common is not None:
+        value = value + draws.common
     return value
 
 
-def _root(variance: Float[Array, "..."]) -> Float[Array, "..."]:
+def positive_root(variance: Float[Array, "..."]) -> Float[Array, "..."]:
     """Square root, with a gradient of zero where the variance is zero."""
     some = variance > 0
     return jnp.where(some, jnp.sqrt(jnp.where(some, variance, 1.0)), 0.0)
@@ -184,7 +224,7 @@ def intensity(
     return 1 + shared_deviates(key_data, rows, columns, readout.columns, row_offset, shared.intensity_rms, INTENSITY)
 
 
-def _dot(q: Float[Array, "m r"], levels: Float[Array, "r n"]) -> Float[Array, "m n"]:
+def dot(q: Float[Array, "m r"], levels: Float[Array, "r n"]) -> Float[Array, "m n"]:
     """Float product at full precision (a GPU must not drop to TF32): exact while the integer sum is below 2^24."""
     return jnp.matmul(q, levels, precision=jax.lax.Precision.HIGHEST)
 

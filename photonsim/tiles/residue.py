@@ -210,6 +210,8 @@ class Residue(AbstractTile):
     def matmul(self, x, programmed, key_data, engine="auto", row_offset=0):
         """See `AbstractTile.matmul`; unrounded operands, and k above 7, have no compiled kernel."""
         check_choice("engine", engine, ENGINES)
+        if engine == "pallas":
+            raise PhotonsimError('A tile Residue has no Pallas kernel: use engine="jax" or "auto".')
         if engine == "numba" and (reason := self._without_kernel):
             raise PhotonsimError(f'{reason} and has no Numba kernel: use engine="jax" or "auto".')
         read = self.is_noisy or self.adc.bits is not None  # else exact: a plain product, which XLA does as fast

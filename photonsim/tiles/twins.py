@@ -25,6 +25,7 @@ from photonsim.devices.microring import Microring, bank_drop
 from photonsim.tiles import noise
 from photonsim.tiles.base import AbstractTile
 from photonsim.tiles.crossbar import Crossbar
+from photonsim.tiles.fast import analog_matmul_fast
 from photonsim.tiles.homodyne import Homodyne
 from photonsim.tiles.partial_sums import Programmed, Readout, Shared, analog_matmul
 from photonsim.tiles.patches import Window, gather_patches, patch_rows_host
@@ -75,17 +76,28 @@ def draw_operands(m: int, k: int, n: int, tile: int, mode: str, bits: int | None
 
 
 _compiled_definition = jax.jit(analog_matmul, static_argnums=2)
+_gpu_kernel_interpreted = jax.jit(functools.partial(analog_matmul_fast, engine="pallas"), static_argnums=2)
 
 
 def define(*operands: np.ndarray) -> jax.Array:
     """`analog_matmul`, compiled, of the operands of `crossbar_matmul`."""
+    return _compiled_definition(*_as_defined(*operands))
+
+
+def interpret_gpu_kernel(*operands: np.ndarray) -> jax.Array:
+    """The kernel for GPUs (on a CPU: interpreted by JAX), of the operands of `crossbar_matmul`."""
+    return _gpu_kernel_interpreted(*_as_defined(*operands))
+
+
+def _as_defined(*operands: np.ndarray) -> tuple[Any, ...]:
+    """The operands of `crossbar_matmul` as those of `analog_matmul`."""
     x, levels, gain, offset, noise_variance, shot_variance, scale, square_variance, key, shared, values = operands
     input_bits, adc_bits, columns, *flags, row_offset = values.tolist()
     readout = Readout(input_bits or None, adc_bits or None, columns, *[bool(flag) for flag in flags])
     arrays = (levels, gain, offset, noise_variance, shot_variance, scale, square_variance)
     programmed = Programmed(*[jnp.asarray(array) for array in arrays])
     spreads = Shared(jnp.asarray(shared[0]), jnp.asarray(shared[1]))
-    return _compiled_definition(jnp.asarray(x), programmed, readout, spreads, jnp.asarray(key), np.uint32(row_offset))
+    return jnp.asarray(x), programmed, readout, spreads, jnp.asarray(key), np.uint32(row_offset)
 
 
 def magnitude_of_product(arguments: tuple[Any, ...]) -> np.ndarray:
@@ -116,9 +128,14 @@ def _power(arguments: tuple[Any, ...]) -> np.ndarray:
     return np.linalg.norm(arguments[2], axis=-1, keepdims=True)
 
 
-def _product(mode: str, bits: int | None = 8, roundings: int = 0, why: str = "integer sums below 2^24") -> Twin:
+def _product(
+    mode: str,
+    bits: int | None = 8,
+    roundings: int = 0,
+    why: str = "integer sums below 2^24",
+    kernel: Callable = crossbar.crossbar_matmul,
+) -> Twin:
     arguments = functools.partial(draw_operands, 9, 70, 83, 32, mode, bits)
-    kernel = crossbar.crossbar_matmul
     return Twin(kernel, define, lambda: tuple(arguments()), roundings, why, magnitude_of_product)
 
 
@@ -238,6 +255,7 @@ TWINS = {
         2 * (32 + 3 + 4),
         "two float32 sums of R = 32 terms and T = 3 tiles, in an order that XLA chooses",
     ),
+    **{f"analog_matmul_on_gpu, {mode}": _product(mode, kernel=interpret_gpu_kernel) for mode in MODES},
     **{
         f"residue_matmul, {name}": Twin(
             residue_product.residue_matmul,
