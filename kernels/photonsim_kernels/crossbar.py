@@ -21,8 +21,8 @@ import numpy as np
 
 from photonsim_kernels.codes import encode_row, full_scale_code
 from photonsim_kernels.compiled import compiled
+from photonsim_kernels.generators import tile_key
 from photonsim_kernels.jobs import IDEAL, JOB, OPERANDS, RANKS, STRIP, job_at, setting_of, source_of
-from photonsim_kernels.noise import tile_key
 from photonsim_kernels.pointers import address_of, job_of, pointer
 from photonsim_kernels.products import BYTE_STEP, ROWS
 from photonsim_kernels.tasks import run_strip, task_count

@@ -1,8 +1,7 @@
-"""The noise stream: Threefry2x32 and the Gaussian map. The same numbers as `photonsim.tiles.noise`, which explains.
+"""The noise stream: words of `generators.py` mapped to deviates. The same numbers as `photonsim.tiles.noise` explains.
 
-`threefry2x32` is the generator on plain integers. `emit_deviates` writes the generator and the map as vector code into
-whichever kernel needs deviates, so that they are used while they are still in registers. One call of it per 16 columns
-takes about 1 ns per deviate and core (`kernels/README.md`).
+`emit_deviates` writes generator and map as vector code into whichever kernel needs deviates. One call of it per 16
+columns takes about 0.7 ns per deviate and core (`kernels/README.md`).
 """
 
 import numpy as np
@@ -11,14 +10,11 @@ from numba.core import cgutils
 
 from photonsim_kernels import simd
 from photonsim_kernels.compiled import compiled, emitted
+from photonsim_kernels.generators import HASHES, emit_keys, emit_philox
 
-KEY_ROUNDS = 20
-DEVIATE_ROUNDS = 13
-ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
-PARITY = 0x1BD11BDA
-GROUP = 2 * simd.LANES  # columns that share 8 hashes
+GROUP = 2 * simd.LANES  # columns that share 4 hashes
 GROUPS = 4  # of columns whose deviates are computed in alternation; 1 took half as long again
-COMMON_MODE, INTENSITY = 0x80000000, 0xC0000000
+OWN, COMMON_MODE, INTENSITY = 0, 1, 2  # domains of counters
 
 LOG_POLYNOMIAL = (
     -1.9999996423721313,
@@ -47,46 +43,6 @@ COSINE_POLYNOMIAL = (
 TWO_THIRDS = 0x3F2AAAAB
 TWO_LN2_FIXED_POINT = 23258160
 
-_ROTATIONS = np.array(ROTATIONS, np.uint32).ravel()
-
-
-@compiled
-def threefry2x32(key0, key1, counter0, counter1, rounds):
-    """Two random words of a two-word counter under a two-word key."""
-    words = (uint32(key0), uint32(key1), uint32(key0 ^ key1 ^ uint32(PARITY)))
-    a, b = uint32(counter0 + words[0]), uint32(counter1 + words[1])
-    for done in range(1, rounds + 1):
-        a = uint32(a + b)
-        bits = _ROTATIONS[(done - 1) % 8]
-        b = uint32(uint32(uint32(b << bits) | uint32(b >> uint32(uint32(32) - bits))) ^ a)
-        if done % 4 == 0:
-            injection = done // 4
-            a = uint32(a + words[injection % 3])
-            b = uint32(b + uint32(words[(injection + 1) % 3] + uint32(injection)))
-    return a, b
-
-
-@compiled
-def tile_key(key0, key1, t):
-    """The key of tile block `t`: the words of `jax.random.fold_in`."""
-    return threefry2x32(uint32(key0), uint32(key1), uint32(0), uint32(t), KEY_ROUNDS)
-
-
-def emit_threefry(builder, keys, first, second):
-    """Words (word0s, word1s) of the counters (first[i], second[i]); `keys` are three vectors, the third the parity."""
-    a = [builder.add(v, keys[0]) for v in first]
-    b = [builder.add(v, keys[1]) for v in second]
-    for done in range(1, DEVIATE_ROUNDS + 1):
-        a = [builder.add(u, v) for u, v in zip(a, b, strict=True)]
-        bits = ROTATIONS[(done - 1) // 4 % 2][(done - 1) % 4]
-        b = [builder.xor(simd.rotate_left(builder, v, bits), u) for u, v in zip(a, b, strict=True)]
-        if done % 4 == 0:
-            injection = done // 4
-            added = builder.add(keys[(injection + 1) % 3], simd.ints(injection))
-            a = [builder.add(u, keys[injection % 3]) for u in a]
-            b = [builder.add(v, added) for v in b]
-    return a, b
-
 
 def emit_signed_radius(builder, words):
     """±sqrt(-2 ln u), u from the upper 31 bits and the sign from the lowest; see `photonsim.tiles.noise`."""
@@ -114,35 +70,33 @@ def emit_half_turn(builder, words):
     return cosines, [builder.fmul(v, s) for v, s in zip(t, sines, strict=True)]
 
 
-def emit_deviates(builder, keys, first, second):
+def emit_deviates(builder, keys, rows, lanes, domain):
     """Deviates of the counters: those of the cosine branch, and those of the sine branch."""
-    word0, word1 = emit_threefry(builder, keys, first, second)
+    word0, word1 = emit_philox(builder, keys, rows, lanes, domain)
     radii = emit_signed_radius(builder, word0)
     cosines, sines = emit_half_turn(builder, word1)
     return tuple([builder.fmul(r, v) for r, v in zip(radii, values, strict=True)] for values in (cosines, sines))
 
 
-def emit_keys(builder, key0, key1):
-    """The three key vectors of `emit_threefry`."""
-    parity = builder.xor(builder.xor(key0, key1), key0.type(PARITY))
-    return [simd.splat(builder, word) for word in (key0, key1, parity)]
-
-
 @emitted
-def _store_deviates(typing_context, out, key0, key1, first, first_step, second, second_step):
-    """16 deviates at the address `out`: 8 cosines, 8 sines, of the counters (first, second) + lane · (steps)."""
-    signature = types.void(types.intp, *[types.uint32] * 6)
+def _store_deviates(typing_context, out, key0, key1, row, row_step, lane, lane_step, domain):
+    """16 deviates at the address `out`: 8 cosines, 8 sines, of four counters (row, lane) and so many steps on."""
 
     def codegen(context, builder, signature, arguments):
-        out, key0, key1, *counters = arguments
-        first, first_step, second, second_step = (simd.splat(builder, counter) for counter in counters)
-        rows = builder.add(first, builder.mul(first_step, simd.lane_numbers()))
-        lanes = builder.add(second, builder.mul(second_step, simd.lane_numbers()))
-        for half, values in enumerate(emit_deviates(builder, emit_keys(builder, key0, key1), [rows], [lanes])):
+        out, key0, key1, row, row_step, lane, lane_step, domain = arguments
+        keys, domain = emit_keys(builder, key0, key1), builder.zext(domain, simd.LONG)
+        rows, lanes = _counters(builder, row, row_step), _counters(builder, lane, lane_step)
+        for half, values in enumerate(emit_deviates(builder, keys, [rows], [lanes], domain)):
             simd.store(builder, values[0], out, half * 4 * simd.LANES)
         return context.get_dummy_value()
 
-    return signature, codegen
+    return types.void(types.intp, *[types.uint32] * 7), codegen
+
+
+def _counters(builder, first, step):
+    """Numbers a step from one another, from the first on, in 64 bits: a vector of them."""
+    first, step = (simd.splat(builder, builder.zext(number, simd.LONG)) for number in (first, step))
+    return builder.add(first, builder.mul(step, simd.LONGS(list(range(HASHES)))))
 
 
 def _deviates_of_rows(groups):
@@ -152,13 +106,12 @@ def _deviates_of_rows(groups):
     def fill(typing_context, out, rows, key0, key1, row, lane):
         def codegen(context, builder, signature, arguments):
             out, rows, key0, key1, row, lane = arguments
-            keys = emit_keys(builder, key0, key1)
-            first = builder.add(simd.splat(builder, lane), simd.lane_numbers())
-            lanes = [builder.add(first, simd.ints(simd.LANES * p)) for p in range(groups)]
+            keys, one = emit_keys(builder, key0, key1), simd.INT(1)
+            lanes = [_counters(builder, builder.add(lane, simd.INT(HASHES * p)), one) for p in range(groups)]
             with cgutils.for_range(builder, rows, intp=simd.LONG) as loop:
-                number = builder.add(row, builder.trunc(loop.index, simd.INT))
-                halves = emit_deviates(builder, keys, [simd.splat(builder, number)] * groups, lanes)
+                number = builder.zext(builder.add(row, builder.trunc(loop.index, simd.INT)), simd.LONG)
                 start = builder.add(out, builder.mul(loop.index, simd.LONG(4 * GROUP * GROUPS)))
+                halves = emit_deviates(builder, keys, [number] * groups, lanes, simd.LONG(OWN))
                 for half, deviates in enumerate(halves):
                     for p, values in enumerate(deviates):
                         simd.store(builder, values, start, 4 * GROUP * p + 4 * simd.LANES * half)
@@ -176,10 +129,12 @@ fill_rows, fill_rows_of_a_group = _deviates_of_rows(GROUPS), _deviates_of_rows(1
 def _fill_deviates(out, key0, key1, row_offset):
     rows, columns = out.shape
     group = np.empty(GROUP, np.float32)
+    zero, one = uint32(0), uint32(1)
     for m in range(rows):
         row = uint32(row_offset + uint32(m))
         for start in range(0, columns, GROUP):
-            _store_deviates(group.ctypes.data, key0, key1, row, uint32(0), uint32(start // 2), uint32(1))
+            lane = uint32(start // GROUP * HASHES)
+            _store_deviates(group.ctypes.data, key0, key1, row, zero, lane, one, uint32(OWN))
             for n in range(min(GROUP, columns - start)):
                 out[m, start + n] = group[n]
 
@@ -194,12 +149,12 @@ def fill_shared(out, key0, key1, domain, row, column, tile_columns):
     while start < columns:
         tile = (column + start) // tile_columns
         stop = min(columns, (tile + 1) * tile_columns - column)
-        for m in range(0, rows, simd.LANES):
-            counter = uint32(uint32(domain) | uint32(tile))
-            _store_deviates(group.ctypes.data, key0, key1, uint32(row + uint32(m)), uint32(1), counter, uint32(0))
-            for i in range(min(simd.LANES, rows - m)):
+        for m in range(0, rows, HASHES):
+            first = uint32(row + uint32(m))
+            _store_deviates(group.ctypes.data, key0, key1, first, uint32(1), uint32(tile), uint32(0), uint32(domain))
+            for i in range(min(HASHES, rows - m)):
                 for n in range(start, stop):
-                    out[m + i, n] = group[i]
+                    out[m + i, n] = group[2 * i]
         start = stop
 
 

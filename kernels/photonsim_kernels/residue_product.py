@@ -9,8 +9,9 @@ import numpy as np
 from numba import int64, types, uint32
 
 from photonsim_kernels.compiled import compiled, compiled_callback
+from photonsim_kernels.generators import HASHES
 from photonsim_kernels.jobs import PANELS, ROW_BLOCK
-from photonsim_kernels.noise import fill_rows
+from photonsim_kernels.noise import GROUP, fill_rows
 from photonsim_kernels.pointers import carray, job_of, pointer, record
 from photonsim_kernels.products import PANEL, ROWS, float_product_row, float_product_rows
 from photonsim_kernels.residue import COLUMNS, DRAW_BYTES, DRAWS, MODULI, add_exact, add_read
@@ -97,7 +98,7 @@ def _draw(job, task, t, rows, number):
     draws = 0 if settings[2] == 0 else DRAWS if settings[3] != 0 else 2
     for i in range(MODULI * DRAWS):
         if i % DRAWS < draws:
-            place, lane = task.deviates + DRAW_BYTES * i, uint32(task.first_column // 2)
+            place, lane = task.deviates + DRAW_BYTES * i, uint32(task.first_column // GROUP * HASHES)
             fill_rows(place, rows, keys[2 * i], keys[2 * i + 1], number, lane)
 
 

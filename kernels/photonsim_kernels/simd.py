@@ -15,7 +15,7 @@ LANES = 8
 FLOAT, INT, LONG = ir.FloatType(), ir.IntType(32), ir.IntType(64)
 WIDE_FLOATS = ir.VectorType(FLOAT, 2 * LANES)
 FLOATS, INTS, PAIRS = (ir.VectorType(FLOAT, LANES), ir.VectorType(INT, LANES), ir.VectorType(ir.IntType(16), 2 * LANES))
-BYTES = ir.VectorType(ir.IntType(8), 4 * LANES)
+BYTES, LONGS = ir.VectorType(ir.IntType(8), 4 * LANES), ir.VectorType(LONG, LANES // 2)
 
 
 def floats(value: float):
@@ -34,10 +34,11 @@ def lane_numbers():
 
 
 def splat(builder, scalar):
-    """A run-time scalar in every lane."""
-    kind = ir.VectorType(scalar.type, LANES)
+    """A run-time scalar in every lane: 8 of 32 bits, 4 of 64."""
+    kind = LONGS if scalar.type == LONG else ir.VectorType(scalar.type, LANES)
     single = builder.insert_element(ir.Constant(kind, ir.Undefined), scalar, ir.Constant(INT, 0))
-    return builder.shuffle_vector(single, ir.Constant(kind, ir.Undefined), ir.Constant(INTS, [0] * LANES))
+    order = ir.Constant(ir.VectorType(INT, kind.count), [0] * kind.count)
+    return builder.shuffle_vector(single, ir.Constant(kind, ir.Undefined), order)
 
 
 def load(builder, address, kind, offset=0):

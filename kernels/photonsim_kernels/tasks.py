@@ -9,8 +9,9 @@ from numba import uint32
 
 from photonsim_kernels.blocks import multiply, multiply_light, pack, stream
 from photonsim_kernels.compiled import compiled, compiled_callback
+from photonsim_kernels.generators import HASHES
 from photonsim_kernels.jobs import PANELS, ROW_BLOCK, TASK, job_at, setting_of, source_of
-from photonsim_kernels.noise import COMMON_MODE, INTENSITY, fill_rows, fill_rows_of_a_group, fill_shared
+from photonsim_kernels.noise import COMMON_MODE, GROUP, INTENSITY, fill_rows, fill_rows_of_a_group, fill_shared
 from photonsim_kernels.pointers import carray, pointer
 from photonsim_kernels.products import PANEL, ROWS
 from photonsim_kernels.reading import read_row, read_row_of_panels, read_rows, spread_panel, spread_panels
@@ -144,15 +145,15 @@ def _share(job, task):
 
 
 @compiled
-def _draw(task, place, number):
-    """Deviates of one row and of the task's columns: (4, 16)."""
-    lane = uint32(task.first_column // 2)
+def _draw(task, place, key0, key1, number):
+    """Deviates of one row, a `number` in the stream, and of the task's columns: (4, 16)."""
+    lane = uint32(task.first_column // GROUP * HASHES)
     if task.panel_count == PANELS:
-        fill_rows(place, 1, task.key0, task.key1, number, lane)
+        fill_rows(place, 1, key0, key1, number, lane)
         return
     for p in range(task.panel_count):
-        here = uint32(lane + uint32(PANEL // 2 * p))
-        fill_rows_of_a_group(place + 4 * PANEL * p, 1, task.key0, task.key1, number, here)
+        here = uint32(lane + uint32(HASHES * p))
+        fill_rows_of_a_group(place + 4 * PANEL * p, 1, key0, key1, number, here)
 
 
 @compiled
@@ -175,11 +176,12 @@ def _disturb(job, task, row, m, rows):
     """
     number = uint32(uint32(setting_of(job, task.b).row_offset) + uint32(task.first_row + m))
     shot_noise, square_noise = task.shot_noise != 0, task.square_noise != 0
+    key0, key1 = task.key0, task.key1
     if task.packed and shot_noise:
         for p in range(task.panel_count):
             multiply_light(job, task, row, p, rows > 1, task.magnitude_sums + 4 * PANEL * rows * p)
     for i in range(rows):
-        _draw(task, task.deviates + 4 * PANELS * PANEL * i, uint32(number + uint32(i)))
+        _draw(task, task.deviates + 4 * PANELS * PANEL * i, key0, key1, uint32(number + uint32(i)))
         if shot_noise or square_noise:
             place, square = task.magnitude_sums + 4 * PANEL * i, job.squares + 4 * (row + i)
             _spread(task, place, 4 * PANEL * rows, square, shot_noise, square_noise)

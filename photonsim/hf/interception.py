@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from photonsim_kernels.noise import tile_key
+from photonsim_kernels.generators import tile_key
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode

@@ -251,15 +251,14 @@ def _draw(plan: Plan, key: Any, place: Any, shared: Shared) -> list[Draws]:
     """What is drawn for the readings of either half; `place`: numbers of the rows, and of the first column."""
     readout, (rows, first_column) = plan.readout, place
     groups = jnp.arange(plan.cut[1] // GROUP, dtype=jnp.uint32)[None, :, None]
-    lanes = jnp.arange(HALF, dtype=jnp.uint32)[None, None]
-    pair = pair_of_deviates(key, rows, first_column // 2 + groups * HALF + lanes) if readout.noisy else (None, None)
+    pair = pair_of_deviates(key, rows, first_column // GROUP + groups) if readout.noisy else (None, None)
 
     def draw(half):
         columns = first_column
         if readout.columns % plan.cut[1]:
             columns = columns + groups * GROUP
         if readout.columns % GROUP:
-            columns = columns + half * HALF + lanes
+            columns = columns + half * HALF + jnp.arange(HALF, dtype=jnp.uint32)
         of_tiles = functools.partial(shared_deviate, key, rows, columns // readout.columns)
         factor = 1 + of_tiles(shared.intensity_rms, INTENSITY) if readout.intensity_noise else None
         common = of_tiles(shared.common_mode_codes, COMMON_MODE) if readout.common_mode else None

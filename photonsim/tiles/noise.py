@@ -2,19 +2,20 @@
 
 A counter-based generator has no state. The random word of an event is a keyed hash of the event's own number, so it
 does not matter who draws first, on how many threads, or in how many batches: the deviate of (key, tile, row, column)
-is one fixed number, and every engine that evaluates the same formula gets the same bits. The hash is Threefry2x32
-(Salmon, Moraes, Dror, Shaw, *Parallel random numbers: as easy as 1, 2, 3*, SC'11), the generator of JAX itself; so the
-two words of a JAX key are our key, and the key of a tile is `jax.random.fold_in` of the site's key. Keys are made with
-the usual 20 rounds. Deviates use 13, the fewest for which Random123 publishes reference answers; they pass the
-statistical checks of `tests/kernels` and cost a quarter less (`kernels/README.md`).
+is one fixed number, and every engine that evaluates the same formula gets the same bits. The hash is Philox4x32
+(Salmon, Moraes, Dror, Shaw, *Parallel random numbers: as easy as 1, 2, 3*, SC'11), with 7 rounds, the fewest with which
+it passed all tests of its authors; here it passes the statistical checks of `tests/kernels`. The two words of a JAX key
+are its key, and the key of a tile is `jax.random.fold_in` of the site's key. Its counter is (row, 0, lane, domain).
 
-One hash gives two words and, by the Box-Muller transform, two deviates:
+One hash gives four words, and by the Box-Muller transform, two pairs of deviates: of the words (1, 3), and of (0, 2),
+called `word0` and `word1` here:
 
     u = (word0 >> 1) / 2^31 + 2^-32  in (0, 1]        radius  r = sqrt(-2 ln u) <= 6.66
     φ = π/2 · int32(word1) / 2^31    in [-π/2, π/2)   z = ± r cos φ and z' = ± r sin φ, the sign from bit 0 of word 0
 
-(half a turn and a sign make a whole turn). Columns go in groups of 16: the first 8 are the cosines of 8 hashes, the
-last 8 their sines, so that a processor with 8 lanes fills 16 neighbouring columns without moving data between lanes.
+(half a turn and a sign make a whole turn). Columns go in groups of 16: the first 8 are the cosines of 4 hashes, the
+last 8 their sines. So a processor that multiplies four words at once into 64 bits, a word and its neighbour side by
+side, fills 16 neighbouring columns without moving data between lanes.
 
 The logarithm, sine and cosine are our own polynomials, since a library's would differ between engines. They use only
 integer operations, IEEE multiplication, square root, and additions of which exactly one operand is a product, so that
@@ -26,13 +27,11 @@ import jax
 from jax import numpy as jnp
 from jaxtyping import Array, Float, Float32, Int32, UInt32
 
-KEY_ROUNDS = 20  # of a key: equal to jax.random.fold_in
-DEVIATE_ROUNDS = 13  # of a deviate: Random123's shorter, crush-resistant variant
-ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
-PARITY = 0x1BD11BDA
-GROUP = 16  # columns that share 8 hashes
-# The counters of what the columns of a tile share: a disturbance of their readings, and that of the light
-COMMON_MODE, INTENSITY = 0x80000000, 0xC0000000
+ROUNDS = 7
+MULTIPLIERS, WEYL = (0xD2511F53, 0xCD9E8D57), (0x9E3779B9, 0xBB67AE85)
+GROUP, HASHES = 16, 4  # columns that are drawn together, and by how many hashes
+# Domains of counters: deviates of single readings, what the columns of a tile share, and the light's intensity
+OWN, COMMON_MODE, INTENSITY = 0, 1, 2
 
 # -2 ln(1 + f) / f on [-1/3, 1/3]: minimax, then rounded to float32
 LOG_POLYNOMIAL = (
@@ -64,26 +63,23 @@ TWO_THIRDS = 0x3F2AAAAB  # the bits of 2/3 as float32
 TWO_LN2_FIXED_POINT = 23258160  # 2 ln 2 · 2^24
 
 
-def threefry2x32(
-    key: tuple[UInt32[Array, "..."], UInt32[Array, "..."]],
-    counter: tuple[UInt32[Array, "..."], UInt32[Array, "..."]],
-    rounds: int = KEY_ROUNDS,
-) -> tuple[UInt32[Array, "..."], UInt32[Array, "..."]]:
-    """Two random words for a two-word counter under a two-word key; the arrays broadcast against each other."""
-    words = (key[0], key[1], key[0] ^ key[1] ^ jnp.uint32(PARITY))
-    a, b = counter[0] + words[0], counter[1] + words[1]
-    for done in range(1, rounds + 1):
-        a = a + b
-        b = _rotate_left(b, ROTATIONS[(done - 1) // 4 % 2][(done - 1) % 4]) ^ a
-        if done % 4 == 0:
-            injection = done // 4
-            a = a + words[injection % 3]
-            b = b + (words[(injection + 1) % 3] + jnp.uint32(injection))
-    return a, b
+Words = tuple[UInt32[Array, "..."], UInt32[Array, "..."]]
 
 
-def _rotate_left(word: UInt32[Array, "..."], bits: int) -> UInt32[Array, "..."]:
-    return (word << jnp.uint32(bits)) | (word >> jnp.uint32(32 - bits))
+def philox4x32(key: Words, counter: tuple[UInt32[Array, "..."], ...], rounds: int = ROUNDS) -> tuple[Array, ...]:
+    """Four random words for a four-word counter under a two-word key; the arrays broadcast against each other."""
+    a, b, c, d = counter
+    for done in range(rounds):
+        key0, key1 = (word + jnp.uint32(done * weyl & 0xFFFFFFFF) for word, weyl in zip(key, WEYL, strict=True))
+        (high0, low0), (high1, low1) = _product(a, MULTIPLIERS[0]), _product(c, MULTIPLIERS[1])
+        a, b, c, d = high1 ^ (b ^ key0), low1, high0 ^ (d ^ key1), low0
+    return a, b, c, d
+
+
+def _product(word: UInt32[Array, "..."], multiplier: int) -> Words:
+    """Upper and lower 32 bits of a product."""
+    factor = jnp.full_like(word, multiplier)
+    return jax.lax.mulhi(word, factor), word * factor
 
 
 def tile_keys(key_data: UInt32[Array, "2"], blocks: int) -> UInt32[Array, "{blocks} 2"]:
@@ -101,17 +97,19 @@ def gaussian_deviates(
 ) -> Float32[Array, "{rows} {columns}"]:
     """Standard normal deviates of the rows numbered from `row_offset` and of the columns 0 … columns - 1."""
     groups = -(-columns // GROUP)
-    lanes = jnp.arange(groups * (GROUP // 2), dtype=jnp.uint32)
-    pair = pair_of_deviates((key_data[0], key_data[1]), _row_numbers(rows, row_offset)[:, None], lanes[None, :])
-    parts = [part.reshape(rows, groups, GROUP // 2) for part in pair]
-    return jnp.stack(parts, axis=2).reshape(rows, groups * GROUP)[:, :columns]
+    key, numbers = (key_data[0], key_data[1]), _row_numbers(rows, row_offset)
+    pair = pair_of_deviates(key, numbers[:, None, None], jnp.arange(groups, dtype=jnp.uint32)[None, :, None])
+    return jnp.stack(pair, axis=2).reshape(rows, groups * GROUP)[:, :columns]
 
 
 def pair_of_deviates(
-    key: tuple[UInt32[Array, ""], UInt32[Array, ""]], rows: UInt32[Array, "..."], lanes: UInt32[Array, "..."]
-) -> tuple[Float32[Array, "..."], Float32[Array, "..."]]:
-    """The deviates of the first and of the second half of groups of columns: lane l is column l % 8 of group l // 8."""
-    word0, word1 = threefry2x32(key, (rows, lanes), DEVIATE_ROUNDS)
+    key: Words, rows: UInt32[Array, "*b 1"], groups: UInt32[Array, "*b 1"]
+) -> tuple[Float32[Array, "*b 8"], Float32[Array, "*b 8"]]:
+    """The deviates of the first and of the second half of groups of columns."""
+    lanes = groups * jnp.uint32(HASHES) + jnp.arange(HASHES, dtype=jnp.uint32)
+    words = philox4x32(key, (rows, jnp.uint32(0), lanes, jnp.uint32(OWN)))
+    pairs = [jnp.stack([words[odd], words[odd - 1]], axis=-1) for odd in (1, 3)]
+    word0, word1 = (pair.reshape(*pair.shape[:-2], GROUP // 2) for pair in pairs)
     radius, (cosine, sine) = _signed_radius(word0), _half_turn(word1)
     return radius * cosine, radius * sine
 
@@ -136,7 +134,7 @@ def shared_deviates(
 
 
 def shared_deviate(
-    key: tuple[UInt32[Array, ""], UInt32[Array, ""]],
+    key: Words,
     rows: UInt32[Array, "..."],
     tiles: UInt32[Array, "..."],
     standard_deviation: Float[Array, ""] | float,
@@ -147,7 +145,7 @@ def shared_deviate(
     Which is multiplied in before the sign is chosen. A compiler that shares the product between the columns cannot fuse
     it into the addition that follows, one that does not could; this way neither can.
     """
-    word0, word1 = threefry2x32(key, (rows, jnp.uint32(domain) | tiles), DEVIATE_ROUNDS)
+    _, word0, _, word1 = philox4x32(key, (rows, jnp.uint32(0), tiles, jnp.uint32(domain)))
     magnitudes = standard_deviation * (jnp.abs(_signed_radius(word0)) * _half_turn(word1)[0])
     return jnp.where(word0 & 1, -magnitudes, magnitudes)
 

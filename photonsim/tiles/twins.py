@@ -14,6 +14,7 @@ import numpy as np
 from jax import numpy as jnp
 from photonsim_kernels import crossbar, mesh_product, residue_product, ring_banks
 from photonsim_kernels import noise as kernel_noise
+from photonsim_kernels.generators import tile_key
 
 from photonsim.converters import Adc, Dac
 from photonsim.converters.residues import ResidueNumbers
@@ -140,7 +141,7 @@ def _product(
 
 
 def _tile_keys(key: np.ndarray, blocks: int) -> np.ndarray:
-    return np.array([kernel_noise.tile_key(*key, np.uint32(t)) for t in range(blocks)])
+    return np.array([tile_key(*key, np.uint32(t)) for t in range(blocks)])
 
 
 def draw_residues(m: int, k: int, n: int, group: int, reading: Reading) -> tuple[np.ndarray, ...]:

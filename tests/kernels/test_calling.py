@@ -237,6 +237,6 @@ def test_a_process_that_can_write_no_cache_still_computes(tmp_path):
 
 
 def test_compiled_code_is_kept_where_the_user_says(tmp_path):
-    program = "from photonsim_kernels.noise import tile_key; import numpy as np; tile_key(*np.uint32([1, 2, 3]))"
+    program = "from photonsim_kernels.generators import tile_key; import numpy as np; tile_key(*np.uint32([1, 2, 3]))"
     _run(program, NUMBA_CACHE_DIR=str(tmp_path))
     assert list(tmp_path.rglob("*.nbi"))
