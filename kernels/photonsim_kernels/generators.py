@@ -61,7 +61,8 @@ def emit_philox(builder, keys, rows, lanes, domain):
         states = [(row, simd.LONG(0), lane, domain) for row, lane in zip(rows[some], lanes[some], strict=True)]
         for key0, key1 in keys[:-1]:
             states = [_round(builder, key0, key1, state) for state in states]
-        pairs = [_last_round(builder, *keys[-1], state) for state in states]
+        key0, key1 = keys[-1]
+        pairs = [_last_round(builder, key0, key1, state) for state in states]
         held = simd.in_step(builder, [word for pair in pairs for word in pair])
         word0, word1 = word0 + held[::2], word1 + held[1::2]
     return word0, word1
