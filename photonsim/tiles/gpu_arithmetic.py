@@ -55,6 +55,7 @@ def _ptx(code: str) -> Callable[..., Array]:
 
 
 _MULTIPLY_ADD = _ptx("fma.rn.f32 $0, $1, $2, $3;")
+_ADD_ROUNDER = _ptx("add.rn.f32 $0, $1, 0f4B400000;")  # said in PTX, since no compiler may think that it cancels
 _ROUNDED_ALIKE = {
     primitives.sqrt_p: _ptx(_ROOT),
     primitives.div_p: _ptx("div.rn.f32 $0, $1, $2;"),
@@ -127,11 +128,11 @@ def _evaluate(jaxpr: core.Jaxpr, constants: Any, operands: Any, shifted: dict[in
         elif real and equation.primitive is primitives.add_p and any(factors):
             results = [_multiply_add(equation.invars, operands, products)]
         elif real and equation.primitive is primitives.round_p:
-            whole = operands[0] + ROUNDER
+            whole = _ADD_ROUNDER(operands[0])
             results = [whole - ROUNDER]
             shifted[id(results[0])] = results[0], whole
         elif equation.primitive is primitives.convert_element_type_p and equation.params["new_dtype"] == jnp.int8:
-            _, low_bits = shifted.get(id(operands[0]), (None, operands[0] + ROUNDER))
+            _, low_bits = shifted.get(id(operands[0]), (None, _ADD_ROUNDER(operands[0])))
             results = [jax.lax.bitcast_convert_type(low_bits, jnp.int32).astype(jnp.int8)]
         elif equation.primitive is jax.lax.mulhi_p:
             results = [_upper_half(*operands)]

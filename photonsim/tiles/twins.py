@@ -82,15 +82,15 @@ _gpu_kernel_interpreted = jax.jit(functools.partial(analog_matmul_fast, engine="
 
 def define(*operands: np.ndarray) -> jax.Array:
     """`analog_matmul`, compiled, of the operands of `crossbar_matmul`."""
-    return _compiled_definition(*_as_defined(*operands))
+    return _compiled_definition(*as_defined(*operands))
 
 
 def interpret_gpu_kernel(*operands: np.ndarray) -> jax.Array:
     """The kernel for GPUs (on a CPU: interpreted by JAX), of the operands of `crossbar_matmul`."""
-    return _gpu_kernel_interpreted(*_as_defined(*operands))
+    return _gpu_kernel_interpreted(*as_defined(*operands))
 
 
-def _as_defined(*operands: np.ndarray) -> tuple[Any, ...]:
+def as_defined(*operands: np.ndarray) -> tuple[Any, ...]:
     """The operands of `crossbar_matmul` as those of `analog_matmul`."""
     x, levels, gain, offset, noise_variance, shot_variance, scale, square_variance, key, shared, values = operands
     input_bits, adc_bits, columns, *flags, row_offset = values.tolist()
@@ -256,7 +256,10 @@ TWINS = {
         2 * (32 + 3 + 4),
         "two float32 sums of R = 32 terms and T = 3 tiles, in an order that XLA chooses",
     ),
-    **{f"analog_matmul_on_gpu, {mode}": _product(mode, kernel=interpret_gpu_kernel) for mode in MODES},
+    **{
+        f"analog_matmul_on_gpu, {mode}": _product(mode, kernel=interpret_gpu_kernel)
+        for mode in ("quantised", "gaussian", "shot", "all")
+    },
     **{
         f"residue_matmul, {name}": Twin(
             residue_product.residue_matmul,

@@ -96,12 +96,13 @@ def test_a_pass_has_a_price_and_a_time(tile):
     assert step.optics_s >= events.tile_cycles / chip.cores / 5e9 * (1 - 1e-12)
 
 
+@pytest.mark.parametrize("engine", ["numba", "pallas"])
 @pytest.mark.parametrize("tile", [DYNAMIC, HOMODYNE], ids=["DynamicCrossbar", "Homodyne"])
-def test_a_tile_without_a_kernel_says_so(tile):
+def test_a_tile_without_a_kernel_says_so(tile, engine):
     x, w = operands()
     chip = on_chip(dataclasses.replace(tile, phase_sigma_rad=0.1))
-    with pytest.raises(PhotonsimError, match=r'has no Numba kernel.*engine="jax"'):
-        chip.matmul(jnp.asarray(x), chip.program(jnp.asarray(w)), jax.random.key(0), "numba")
+    with pytest.raises(PhotonsimError, match=rf'has no {engine.title()} kernel.*engine="jax"'):
+        chip.matmul(jnp.asarray(x), chip.program(jnp.asarray(w)), jax.random.key(0), engine)
 
 
 @pytest.mark.parametrize("tile", [MESH, NETCAST], ids=["Mesh", "TimeIntegrating"])

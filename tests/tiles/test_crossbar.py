@@ -221,8 +221,9 @@ def test_bent_lines_run_by_the_definition_alone():
     x, w = operands(3, 20, 16)
     bent = override(ENVISE, {"die.inl_rms": 1e-3})
     np.testing.assert_array_equal(product(bent, x, w, engine="auto"), product(bent, x, w))
-    with pytest.raises(PhotonsimError, match="no Numba kernel"):
-        product(bent, x, w, engine="numba")
+    for engine in ("numba", "pallas"):
+        with pytest.raises(PhotonsimError, match=f"no {engine.title()} kernel"):
+            product(bent, x, w, engine=engine)
 
 
 def test_the_same_key_gives_the_same_bits_and_another_key_other_noise():

@@ -179,3 +179,5 @@ def test_what_the_kernel_cannot_count_it_refuses(changes, message):
     tile = dataclasses.replace(MIRAGE, **changes)
     with pytest.raises(PhotonsimError, match=message):
         tile.matmul(x, tile.program(w), KEY_DATA, "numba")
+    with pytest.raises(PhotonsimError, match="no Pallas kernel"):
+        tile.matmul(x, tile.program(w), KEY_DATA, "pallas")
