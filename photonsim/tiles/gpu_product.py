@@ -62,8 +62,9 @@ class Plan:
 
     @property
     def depth(self) -> int:
-        """Rows of a tile as they are multiplied: a power of two, and as many as tensor cores take at once."""
-        return max(_power_of_two(self.rows), 32 if self.exact else 16)
+        """Rows of a tile that are multiplied at a time: a power of two, all if they fit in shared memory."""
+        fewest, most = (32, 128) if self.exact else (16, 64)
+        return min(max(_power_of_two(self.rows), fewest), most)
 
     @property
     def constant_noise(self) -> bool:
@@ -174,18 +175,29 @@ def _program(plan: Plan, x, scales, levels, tile, keys, spreads, offset, out) ->
     row_numbers, inner = i * down + jnp.arange(down), jnp.arange(plan.depth)
     in_rows = row_numbers < plan.m if plan.m % down else None
     in_columns = j * across + jnp.arange(across) < plan.n if plan.n % across else None
-    in_tile = inner < rows if rows != plan.depth else None
     place = (row_numbers.astype(jnp.uint32) + offset[0])[:, None, None], (j * across).astype(jnp.uint32)
     shared = Shared(spreads[0], spreads[1])
-    step = plan.arithmetic.alike(functools.partial(_add_block, plan))
+    multiply, read = (plan.arithmetic.alike(functools.partial(each, plan)) for each in (_multiply, _read))
+
+    def sums_of(t, s_x, first):
+        """Of as many rows of block t as are multiplied at a time."""
+        own = first + inner
+        in_tile = own < rows if rows % plan.depth else None
+        filled = (own < rows) & (t * rows + own < plan.k) if in_tile is not None or plan.k % rows else None
+        inputs = _load(x.at[:, pallas.ds(t * rows + first, plan.depth)], in_rows, filled)
+        weights = _load(levels.at[t, pallas.ds(first, plan.depth)], in_tile, in_columns)
+        return multiply(inputs, filled, s_x, weights)
 
     def add_block(t, totals):
-        filled = (inner < rows) & (t * rows + inner < plan.k) if in_tile is not None or plan.k % rows else None
-        inputs = _load(x.at[:, pallas.ds(t * rows, plan.depth)], in_rows, filled)
         s_x = _load(scales.at[:, pallas.ds(t, 1)], in_rows, None)
-        weights = _load(levels.at[t, pallas.ds(0, plan.depth)], in_tile, in_columns)
+        sums = sums_of(t, s_x, 0)
+        if rows > plan.depth:
+            sums = jax.lax.fori_loop(
+                1, pallas.cdiv(rows, plan.depth),
+                lambda part, sums: jax.tree.map(jnp.add, sums, sums_of(t, s_x, part * plan.depth)), sums,
+            )  # fmt: skip
         columns = {name: _load(numbers.at[pallas.ds(t, 1)], None, in_columns) for name, numbers in tile.items()}
-        return step(inputs, filled, s_x, weights, columns, (keys[t, 0], keys[t, 1]), place, shared, totals)
+        return read(sums, s_x, columns, (keys[t, 0], keys[t, 1]), place, shared, totals)
 
     zero = jnp.zeros((down, across // GROUP, HALF), jnp.float32)
     halves = jax.lax.fori_loop(0, plan.blocks, add_block, (zero, zero))
@@ -206,39 +218,39 @@ def _load(reference: Any, rows: Array | None, columns: Array | None) -> Array:
     return triton.load(reference, mask=mask, other=None if mask is None else 0)
 
 
-def _add_block(plan: Plan, inputs, filled, s_x, levels, columns, key, place, shared, totals):
-    """The totals of a program, with the readings of one block added: the body of `analog_matmul`."""
+def _multiply(plan: Plan, inputs: Float[Array, "m r"], filled: Any, s_x: Float[Array, "m 1"], levels: Array) -> Sums:
+    """What the light of some rows of a block adds up to; integers, if they are exact."""
     readout = plan.readout
     codes = encode(inputs, s_x, readout.input_bits)
     if readout.input_bits == 1 and filled is not None:
         codes = codes * filled.astype(jnp.float32)
-    signals, lights = _sums(plan, codes, levels)
-    squares = jnp.sum(codes * codes, axis=-1, keepdims=True)[:, None] if readout.square_noise else None
+    if plan.exact:
+        product = functools.partial(jnp.dot, preferred_element_type=jnp.int32)
+        operands, magnitudes = (codes.astype(jnp.int8), levels), plan.arithmetic.negative_magnitudes
+    else:
+        product, operands, magnitudes = dot, (codes, levels.astype(jnp.float32)), jnp.abs
+    light = product(*[magnitudes(each) for each in operands]) if readout.shot_noise else None
+    squares = jnp.sum(codes * codes, axis=-1, keepdims=True) if readout.square_noise else None
+    return Sums(product(*operands), light, squares)
+
+
+def _read(plan: Plan, sums: Sums, s_x, columns, key, place, shared: Shared, totals):
+    """The totals of a program, with the readings of one block added."""
+    signals, lights = [
+        (None, None) if each is None else _halves(each.astype(jnp.float32)) for each in (sums.signal, sums.light)
+    ]
+    squares = None if sums.squares is None else sums.squares[:, None]
     per_half = {name: _halves(values) for name, values in columns.items()}
     draws = _draw(plan, key, place, shared)
     root = (lambda deviation: deviation) if plan.constant_noise else plan.arithmetic.root
-
-    unused: dict[str, Any] = dict.fromkeys(("noise_variance", "shot_variance"))
+    unused: dict[str, Any] = dict.fromkeys(("levels", "noise_variance", "shot_variance"))
 
     def read(half):
-        tile = Programmed(levels, **(unused | {name: values[half] for name, values in per_half.items()}))
+        tile = Programmed(**(unused | {name: values[half] for name, values in per_half.items()}))
         value = disturbed(Sums(signals[half], lights[half], squares), draws[half], tile, root)
-        return (convert(value, tile, readout, shared) * tile.scale) * s_x[:, None] + totals[half]
+        return (convert(value, tile, plan.readout, shared) * tile.scale) * s_x[:, None] + totals[half]
 
     return read(0), read(1)
-
-
-def _sums(plan: Plan, codes: Float[Array, "m r"], levels: Array) -> tuple[Any, Any]:
-    """What the light of a block adds up to, and all the light on both rails where that is wanted, in halves."""
-    if plan.exact:
-        multiply = functools.partial(jnp.dot, preferred_element_type=jnp.int32)
-        operands, magnitudes = (codes.astype(jnp.int8), levels), plan.arithmetic.negative_magnitudes
-    else:
-        multiply, operands, magnitudes = dot, (codes, levels.astype(jnp.float32)), jnp.abs
-    signals = _halves(multiply(*operands).astype(jnp.float32))
-    if not plan.readout.shot_noise:
-        return signals, (None, None)
-    return signals, _halves(multiply(*[magnitudes(each) for each in operands]).astype(jnp.float32))
 
 
 def _halves(values: Array) -> Any:

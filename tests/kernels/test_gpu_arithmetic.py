@@ -120,10 +120,15 @@ def test_no_operation_that_rounds_in_its_own_way_is_left_to_triton():
     plan = gpu_product.plan_of(x, tiles.levels, readout, interpret=False)
     place = jnp.zeros((16, 1, 1), jnp.uint32), jnp.uint32(0)
     columns = {name: getattr(tiles, name)[:1] for name in plan.columns_used}
-    step = plan.arithmetic.alike(functools.partial(gpu_product._add_block, plan))
-    totals = (jnp.zeros((16, 2, 8)),) * 2
-    arguments = (x[:, :32], None, jnp.ones((16, 1)), tiles.levels[0], columns, tuple(key), place, shared, totals)
-    found = jax.make_jaxpr(step)(*arguments)
+    multiply, read = (
+        plan.arithmetic.alike(functools.partial(f, plan)) for f in (gpu_product._multiply, gpu_product._read)
+    )
+    s_x, totals = jnp.ones((16, 1)), (jnp.zeros((16, 2, 8)),) * 2
+
+    def step(inputs, levels):
+        return read(multiply(inputs, None, s_x, levels), s_x, columns, tuple(key), place, shared, totals)
+
+    found = jax.make_jaxpr(step)(x[:, :32], tiles.levels[0])
     real = [equation for equation in found.eqns if equation.outvars[0].aval.dtype == jnp.float32]
     names = {equation.primitive.name for equation in real}
     assert names.isdisjoint({"sqrt", "rsqrt", "div", "min", "max", "round", "jit", "custom_jvp_call"})

@@ -2,6 +2,7 @@
 
 import functools
 from types import SimpleNamespace
+from typing import Any
 
 import hypothesis
 import jax
@@ -22,23 +23,24 @@ interpreted = jax.jit(functools.partial(analog_matmul_fast, engine="pallas"), st
 SHARED = Shared(jnp.float32(0.7), jnp.float32(0.02))
 ALL = dict.fromkeys(("noise", "shot_noise", "common_mode", "intensity_noise", "square_noise"), True)
 # Of m, k, n, rows of a tile, type of levels, settings of the reading
-PRODUCTS = {
+PRODUCTS: dict[str, Any] = {
     "bytes, shapes that fit": (16, 64, 32, 32, np.int8, Readout(8, 8, 32, **ALL)),
     "bytes, primes": (5, 37, 19, 7, np.int8, Readout(3, 6, 5, **ALL)),
     "signs": (3, 21, 17, 5, np.int8, Readout(1, 1, 48, **ALL)),
     "many bits": (3, 29, 17, 8, np.int16, Readout(11, 12, 16, **ALL)),
+    "deep tiles": (3, 301, 18, 150, np.int8, Readout(8, 9, 64, **ALL)),
     "one number": (1, 1, 1, 1, np.int8, Readout(8, None, 1, noise=True, shot_noise=False, common_mode=False)),
 }
 
 
-def draw(m, k, n, rows, kind, seed):
+def draw(m, k, n, rows, kind, seed) -> tuple[Any, ...]:
     """Inputs and tiles of either sign, columns that differ, levels down to the -128 that has no magnitude."""
     random = np.random.default_rng(seed)
     blocks = -(-k // rows)
     largest = 128 if kind == np.int8 else 500
-    levels = random.integers(-largest, largest, (blocks * rows, n)).astype(kind)
+    levels: Any = random.integers(-largest, largest, (blocks * rows, n)).astype(kind)
     levels[k:] = 0
-    columns = [random.uniform(0.5, 1.5, (blocks, n)).astype(np.float32) for _ in range(6)]
+    columns: list[Any] = [random.uniform(0.5, 1.5, (blocks, n)).astype(np.float32) for _ in range(6)]
     for index in (0, 3, 5):
         columns[index] /= largest * np.sqrt(rows)
     x = random.standard_normal((m, k)).astype(np.float32)
