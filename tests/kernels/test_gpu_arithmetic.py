@@ -109,7 +109,7 @@ def test_roots_are_rounded_right_whatever_the_first_guess():
     values = values.view(np.float32)
     roots = run_ptx(gpu_arithmetic._ROOT, [values])
     np.testing.assert_array_equal(roots, np.sqrt(values))
-    edges = np.float32([0, 2.0**-100, 1e-30, 1e30, np.finfo(np.float32).max])
+    edges = np.array([0, 2.0**-100, 1e-30, 1e30, np.finfo(np.float32).max], np.float32)
     np.testing.assert_array_equal(run_ptx(gpu_arithmetic._ROOT, [edges]), np.sqrt(edges))
 
 

@@ -55,7 +55,7 @@ def draw(m, k, n, rows, kind, seed) -> tuple[Any, ...]:
 def test_every_bit_is_that_of_the_definition_and_what_is_not_finite_spoils_its_row(name, seed, exponent, offset, odd):
     """At any scale and place in the noise stream, with a zero or something worse among the inputs."""
     *shape, readout = PRODUCTS[name]
-    x, tiles, key = draw(*shape, seed)
+    x, tiles, key = draw(*shape, seed=seed)
     x = np.clip(x, -4, 4) * np.float32(2.0**exponent)
     row = seed % len(x)
     x[row, seed % x.shape[1]] = odd
@@ -87,7 +87,7 @@ def test_batches_maps_and_gradients_are_those_of_the_definition():
     """A product of each key, mapped and as a batch; gradients pass straight through the roundings."""
     *shape, _ = PRODUCTS["signs"]
     readout = Readout(4, 5, 48, noise=True, shot_noise=False, common_mode=False)
-    x, tiles, key = jax.tree.map(jnp.asarray, draw(*shape, 1))
+    x, tiles, key = jax.tree.map(jnp.asarray, draw(*shape, seed=1))
     keys = jnp.stack([key, key + 1])
     loop = np.stack([definition(x, tiles, readout, SHARED, each, np.uint32(7)) for each in keys])
 
