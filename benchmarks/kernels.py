@@ -11,6 +11,9 @@ there is a pause before each burst. On a machine that others use, too, run it on
 
     OPENBLAS_NUM_THREADS=1 NUMBA_NUM_THREADS=1 python benchmarks/kernels.py --json OUT.json
 
+With `--quiet`, bound to one processor and on one thread, only calls are counted before and after which the processor
+was found to be ours alone (`quiet.py`): what the kernels do on a machine that nobody else uses.
+
 Modes: `quantised` inputs, weights and ADC; `gaussian` adds detector noise to every partial sum; `shot` adds noise that
 depends on the signal, with its second sum of magnitudes; `weight-noise` adds noise of each weight at each reading,
 which goes by the squares of the inputs, as the shot noise of two live operands does. The kernels beyond it are in
@@ -19,6 +22,7 @@ which goes by the squares of the inputs, as the shot noise of two live operands 
 
 import argparse
 import json
+import os
 import re
 import time
 from pathlib import Path
@@ -30,6 +34,7 @@ from other_kernels import CASES as OTHER_CASES
 from other_kernels import other_call, plain_call
 from photonsim_kernels.crossbar import Crossbar
 from photonsim_kernels.jobs import OPERANDS
+from quiet import Quiet
 
 from photonsim.tiles.twins import TWINS, draw_operands
 
@@ -82,6 +87,31 @@ def measure(engine: str, m: int, k: int, n: int, tile: int, mode: str, quick: bo
     return row | {"blas_s": least_blas_s, "kernel_s": least_kernel_s}
 
 
+def quiet_times(calls, quiet, enough: int = 9, patience_s: float = 30.0) -> list[list[float]]:
+    """Seconds of `enough` calls of each of some functions in turn, on a quiet processor: fewer if it never is."""
+    times, stop = [[] for _ in calls], time.perf_counter() + patience_s
+    while min(map(len, times)) < enough and time.perf_counter() < stop:
+        for call, held in zip(calls, times, strict=True):
+            before = quiet()
+            start = time.perf_counter()
+            call()
+            seconds = time.perf_counter() - start
+            if before and quiet():
+                held.append(seconds)
+    return times
+
+
+def measure_quiet(m: int, k: int, n: int, tile: int, mode: str, quiet) -> dict:
+    """One row: the ratio of the medians of quiet calls, and how many there were."""
+    calls = plain_call(mode, m, k, n), engine_call("numba", m, k, n, tile, mode)
+    for call in calls:
+        call()
+    times = quiet_times(calls, quiet)
+    row = {"m": m, "k": k, "n": n, "tile": tile, "mode": mode, "engine": "numba", "calls": min(map(len, times))}
+    blas_s, kernel_s = [float(np.median(held)) if held else float("nan") for held in times]
+    return row | {"ratio": kernel_s / blas_s, "blas_s": blas_s, "kernel_s": kernel_s}
+
+
 def cases(quick: bool):
     """Every (engine, m, k, n, tile, mode) that is measured: the definition on one shape only, since it is slow."""
     shapes = ((768, 3072),) if quick else SHAPES
@@ -122,8 +152,12 @@ def other_table(rows: list[dict]) -> str:
 
 
 def write_table(rows: list[dict], readme: Path) -> None:
-    """Replace what stands between the marks of a README: the crossbar's rows, and those of the other kernels."""
+    """Replace what stands between the marks of a README: the crossbar's rows, or the quiet ones, and other kernels'."""
     text = readme.read_text()
+    if "calls" in rows[0]:
+        start, end = "<!-- quiet table -->", "<!-- end of quiet table -->"
+        readme.write_text(re.sub(f"{start}.*?{end}", f"{start}\n{table(rows)}\n{end}", text, flags=re.DOTALL))
+        return
     own = [row for row in rows if row["mode"] in MODES]
     for name, written in (("table", table(own)), ("table of other kernels", other_table(rows))):
         start, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
@@ -137,17 +171,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="write the measured rows here")
     parser.add_argument("--others", action="store_true", help="only the kernels beyond the crossbar's product")
+    parser.add_argument(
+        "--quiet", action="store_true", help="only calls on a processor that nobody else uses; one thread"
+    )
     parser.add_argument("--quick", action="store_true", help="fewer shapes, shorter runs")
     parser.add_argument("--table", type=Path, nargs=2, metavar=("ROWS", "README"), help="write rows into a README")
     options = parser.parse_args()
     if options.table:
         write_table(json.loads(options.table[0].read_text()), options.table[1])
         return
-    rows = []
+    rows, quiet = [], None
+    if options.quiet:
+        if numba.get_num_threads() > 1:
+            parser.error("--quiet is on one thread: set OPENBLAS_NUM_THREADS=1 and NUMBA_NUM_THREADS=1")
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+        quiet = Quiet()
     for engine, m, k, n, tile, mode in cases(options.quick):
-        if options.others and mode in MODES:
+        if (options.others and mode in MODES) or (quiet and (engine != "numba" or mode not in MODES)):
             continue
-        rows.append(measure(engine, m, k, n, tile, mode, options.quick))
+        case = (m, k, n, tile, mode)
+        rows.append(measure_quiet(*case, quiet) if quiet else measure(engine, *case, options.quick))
         print("{engine:5} {m:4} {k:5}x{n:<5} tile {tile:3} {mode:9} {ratio:6.2f}".format(**rows[-1]), flush=True)
         if options.json:
             options.json.write_text(json.dumps(rows, indent=1))
