@@ -175,7 +175,8 @@ def _program(plan: Plan, x, scales, levels, tile, keys, spreads, offset, out) ->
     row_numbers, inner = i * down + jnp.arange(down), jnp.arange(plan.depth)
     in_rows = row_numbers < plan.m if plan.m % down else None
     in_columns = j * across + jnp.arange(across) < plan.n if plan.n % across else None
-    place = (row_numbers.astype(jnp.uint32) + offset[0])[:, None, None], (j * across).astype(jnp.uint32)
+    first_column = jnp.broadcast_to((j * across).astype(jnp.uint32), (1, 1, 1))
+    place = (row_numbers.astype(jnp.uint32) + offset[0])[:, None, None], first_column
     shared = Shared(spreads[0], spreads[1])
     multiply, read = (plan.arithmetic.alike(functools.partial(each, plan)) for each in (_multiply, _read))
 

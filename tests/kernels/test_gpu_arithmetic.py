@@ -123,7 +123,7 @@ def test_no_operation_that_rounds_in_its_own_way_is_left_to_triton():
     operands = twins.as_defined(*twins.draw_operands(16, 64, 32, 32, "all"))
     x, tiles, readout, shared, key, _ = operands
     plan = gpu_product.plan_of(x, tiles.levels, readout, interpret=False)
-    place = jnp.zeros((16, 1, 1), jnp.uint32), jnp.uint32(0)
+    place = jnp.zeros((16, 1, 1), jnp.uint32), jnp.zeros((1, 1, 1), jnp.uint32)
     columns = {name: getattr(tiles, name)[:1] for name in plan.columns_used}
     multiply, read = (
         plan.arithmetic.alike(functools.partial(f, plan)) for f in (gpu_product._multiply, gpu_product._read)

@@ -67,9 +67,9 @@ def test_every_bit_is_that_of_the_definition_and_what_is_not_finite_spoils_its_r
 
 
 @pytest.mark.parametrize("mode", ["quantised", "all"])
-@pytest.mark.parametrize("bits", [8, None])
-def test_the_kernel_lowers_for_a_gpu_of_nvidia(mode, bits):
-    operands = twins.as_defined(*twins.draw_operands(70, 100, 83, 48, mode, bits))
+@pytest.mark.parametrize(("bits", "tile"), [(8, 48), (None, 48), (8, 128)])
+def test_the_kernel_lowers_for_a_gpu_of_nvidia(mode, bits, tile):
+    operands = twins.as_defined(*twins.draw_operands(70, 200, 83, tile, mode, bits))
     product = jax.jit(analog_matmul_on_gpu, static_argnums=2)
     lowered = product.trace(*operands).lower(lowering_platforms=("cuda",)).as_text()
     assert "xla.gpu.triton" in lowered
