@@ -78,8 +78,9 @@ def philox4x32(key: Words, counter: tuple[UInt32[Array, "..."], ...], rounds: in
 
 def _product(word: UInt32[Array, "..."], multiplier: int) -> Words:
     """Upper and lower 32 bits of a product."""
-    factor = jnp.full_like(word, multiplier)
-    return jax.lax.mulhi(word, factor), word * factor
+    with jax.enable_x64(True):
+        product = word.astype(jnp.uint64) * jnp.uint64(multiplier)
+        return (product >> jnp.uint64(32)).astype(jnp.uint32), product.astype(jnp.uint32)
 
 
 def tile_keys(key_data: UInt32[Array, "2"], blocks: int) -> UInt32[Array, "{blocks} 2"]:
