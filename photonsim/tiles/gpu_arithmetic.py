@@ -18,7 +18,7 @@ from jax import numpy as jnp
 from jax.experimental.pallas import triton
 from jax.extend import core
 from jax.extend.core import primitives
-from jaxtyping import Array, Int8, UInt32
+from jaxtyping import Array, Int8
 
 from photonsim.tiles.partial_sums import positive_root
 
@@ -62,16 +62,6 @@ _ROUNDED_ALIKE = {
     primitives.min_p: _ptx("min.NaN.f32 $0, $1, $2;"),
     primitives.max_p: _ptx("max.NaN.f32 $0, $1, $2;"),
 }
-
-
-def _upper_half(a: UInt32[Array, "..."], b: UInt32[Array, "..."]) -> UInt32[Array, "..."]:
-    """The upper 32 bits of a product."""
-    words = [jax.lax.bitcast_convert_type(word, jnp.int32) for word in jnp.broadcast_arrays(a, b)]
-    result = jax.ShapeDtypeStruct(words[0].shape, jnp.int32)
-    upper = triton.elementwise_inline_asm(
-        "mul.hi.u32 $0, $1, $2;", args=words, constraints="=r,r,r", pack=1, result_shape_dtypes=[result]
-    )[0]
-    return jax.lax.bitcast_convert_type(upper, jnp.uint32)
 
 
 # Of four bytes in a word: their signs; each that is not negative with its bits turned; 1 added there, without a carry.
@@ -134,8 +124,6 @@ def _evaluate(jaxpr: core.Jaxpr, constants: Any, operands: Any, shifted: dict[in
         elif equation.primitive is primitives.convert_element_type_p and equation.params["new_dtype"] == jnp.int8:
             _, low_bits = shifted.get(id(operands[0]), (None, _ADD_ROUNDER(operands[0])))
             results = [jax.lax.bitcast_convert_type(low_bits, jnp.int32).astype(jnp.int8)]
-        elif equation.primitive is jax.lax.mulhi_p:
-            results = [_upper_half(*operands)]
         elif real and equation.primitive in _ROUNDED_ALIKE:
             results = [_ROUNDED_ALIKE[equation.primitive](*operands)]
         else:

@@ -62,10 +62,6 @@ def _inverse_root(value):
     return (right.view(np.int32) + value.view(np.int32) % 3 - 1).view(np.float32)
 
 
-def _upper_half(a, b):
-    return (a.view(np.uint32).astype(np.uint64) * b.view(np.uint32) >> np.uint64(32)).astype(np.uint32)
-
-
 def _permute(a, b, selector):
     """Bytes of a (0 to 3) and b (4 to 7); with bit 3 of a place in the selector, their sign, eight times."""
     both = a.astype(np.uint64) | np.uint64(b) << np.uint64(32)
@@ -93,7 +89,6 @@ INSTRUCTIONS = {
     "xor.b32": np.bitwise_xor,
     "and.b32": np.bitwise_and,
     "add.u32": np.add,
-    "mul.hi.u32": _upper_half,
 }
 
 
