@@ -113,3 +113,17 @@ def _widened(builder, rows):
 
 pack_int8, pack_int16 = _packing(INT8, 2), _packing(INT16, 2)
 pack_int8_floats, pack_int16_floats, pack_floats = _packing(INT8, 1), _packing(INT16, 1), _packing(simd.FLOAT, 1)
+
+
+@emitted
+def ask_for(typing_context, address, size):
+    """Ask for so many bytes, which are to be read soon."""
+
+    def codegen(context, builder, signature, arguments):
+        address, size = arguments
+        lines = builder.lshr(builder.add(size, simd.LONG(63)), simd.LONG(6))
+        with cgutils.for_range(builder, lines, intp=simd.LONG) as loop:
+            simd.prefetch(builder, builder.add(address, builder.mul(loop.index, simd.LONG(64))))
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp), codegen

@@ -12,6 +12,7 @@ from photonsim_kernels.compiled import compiled, compiled_callback
 from photonsim_kernels.generators import HASHES
 from photonsim_kernels.jobs import PANELS, ROW_BLOCK, TASK, job_at, setting_of, source_of
 from photonsim_kernels.noise import COMMON_MODE, GROUP, INTENSITY, fill_rows, fill_rows_of_a_group, fill_shared
+from photonsim_kernels.packing import ask_for
 from photonsim_kernels.pointers import carray, pointer
 from photonsim_kernels.products import PANEL, ROWS
 from photonsim_kernels.reading import read_row, read_row_of_panels, read_rows, spread_panel, spread_panels
@@ -188,6 +189,15 @@ def _disturb(job, task, row, m, rows):
 
 
 @compiled
+def _ask_for_next(job, task, row, codes):
+    """Ask for the codes of the six rows after these, which may have to come from the last cache."""
+    size = job.code_bytes * job.code_rows * ROWS
+    ask_for(codes + size, size)
+    if task.shot_noise:
+        ask_for(job.magnitudes + job.byte_rows * (row + ROWS), job.byte_rows * ROWS)
+
+
+@compiled
 def _read(job, task, t, m, together):
     """Six rows or one of one block: multiplied, read, and added to the totals."""
     setting, shares = setting_of(job, task.b), pointer(job.shared + 8 * source_of(job, 9, task.b), np.float32)
@@ -196,6 +206,8 @@ def _read(job, task, t, m, together):
     noise, common_mode, intensity_noise = task.noise != 0, task.common_mode != 0, task.intensity_noise != 0
     if not task.packed:
         stream(job, task, t, codes)
+    elif together:
+        _ask_for_next(job, task, row, codes)
     if noise:
         _disturb(job, task, row, m, rows)
     of_rows = task.noise_of_rows

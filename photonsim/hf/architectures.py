@@ -270,8 +270,8 @@ class token's cosine with the digital one is 0.29, and 0.78 and 0.95 with an `ad
 ## What it costs
 
 `python benchmarks/hf.py`, SmolLM2-135M, one prefill of 512 tokens on one thread: processor time on the chip over that
-of the plain model, the median of pairs run in turn, the weights already programmed. On a busy two-core machine:
-`ideal` 1.05 (3 pairs, 1.05 to 1.12), `lightmatter-envise-2025` with its noise 1.77 (2 pairs, 1.75 to 1.78).
+of the plain model, the median of pairs run in turn, the weights already programmed. On a shared two-core machine:
+`ideal` 1.07 (3 pairs, 1.04 to 1.07), `lightmatter-envise-2025` with its noise 1.54 (3 pairs, 1.54 to 1.86).
 """
 
 
