@@ -43,6 +43,7 @@ SHAPES = ((768, 768), (768, 3072), (3072, 768), (2048, 8192))
 TILES = (64, 128, 256, 768)
 PAIRS = {False: 5, True: 3}  # per case, whether quick
 BURST_S, PAUSE_S = 0.08, 0.05
+QUIET_CALLS, FEWEST_CALLS, PATIENCE_S = 9, 5, 30.0  # wanted, enough to be told, and how long they may take
 
 
 def engine_call(engine: str, m: int, k: int, n: int, tile: int, mode: str):
@@ -87,10 +88,10 @@ def measure(engine: str, m: int, k: int, n: int, tile: int, mode: str, quick: bo
     return row | {"blas_s": least_blas_s, "kernel_s": least_kernel_s}
 
 
-def quiet_times(calls, quiet, enough: int = 9, patience_s: float = 30.0) -> list[list[float]]:
-    """Seconds of `enough` calls of each of some functions in turn, on a quiet processor: fewer if it never is."""
-    times, stop = [[] for _ in calls], time.perf_counter() + patience_s
-    while min(map(len, times)) < enough and time.perf_counter() < stop:
+def quiet_times(calls, quiet) -> list[list[float]]:
+    """Seconds of `QUIET_CALLS` of each of some functions in turn, on a quiet processor: fewer if it never is."""
+    times, stop = [[] for _ in calls], time.perf_counter() + PATIENCE_S
+    while min(map(len, times)) < QUIET_CALLS and time.perf_counter() < stop:
         for call, held in zip(calls, times, strict=True):
             before = quiet()
             start = time.perf_counter()
@@ -128,7 +129,8 @@ def cases(quick: bool):
 
 
 def table(rows: list[dict]) -> str:
-    """The rows as Markdown: a line per engine, rows, shape and mode; a column per tile."""
+    """The rows as Markdown: a line per engine, rows, shape and mode; a column per tile; blank if of too few calls."""
+    rows = [row for row in rows if row.get("calls", FEWEST_CALLS) >= FEWEST_CALLS]
     tiles = sorted({row["tile"] for row in rows})
     lines = ["| engine | M | K → N | mode | " + " | ".join(f"tile {tile}" for tile in tiles) + " |"]
     lines.append("|---" * (4 + len(tiles)) + "|")
@@ -154,16 +156,14 @@ def other_table(rows: list[dict]) -> str:
 def write_table(rows: list[dict], readme: Path) -> None:
     """Replace what stands between the marks of a README: the crossbar's rows, or the quiet ones, and other kernels'."""
     text = readme.read_text()
-    if "calls" in rows[0]:
-        start, end = "<!-- quiet table -->", "<!-- end of quiet table -->"
-        readme.write_text(re.sub(f"{start}.*?{end}", f"{start}\n{table(rows)}\n{end}", text, flags=re.DOTALL))
-        return
-    own = [row for row in rows if row["mode"] in MODES]
-    for name, written in (("table", table(own)), ("table of other kernels", other_table(rows))):
+    own, tables = [row for row in rows if row["mode"] in MODES], {}
+    if own:
+        tables["quiet table" if "calls" in own[0] else "table"] = table(own)
+    if len(own) < len(rows):
+        tables["table of other kernels"] = other_table(rows)
+    for name, written in tables.items():
         start, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
-        has_rows = own if name == "table" else len(own) < len(rows)
-        if has_rows:
-            text = re.sub(f"{start}.*?{end}", f"{start}\n{written}\n{end}", text, flags=re.DOTALL)
+        text = re.sub(f"{start}.*?{end}", f"{start}\n{written}\n{end}", text, flags=re.DOTALL)
     readme.write_text(text)
 
 

@@ -85,11 +85,6 @@ def _shift_right(a, bits):
     return (_unsigned(a) >> _unsigned(bits)).view(a.dtype)
 
 
-def _rotate(a, same, bits):
-    """`fshl` of twice the same, which is all that is emitted."""
-    return (a << bits) | _shift_right(same, 8 * a.dtype.itemsize - bits)
-
-
 def _neighbours(a, b, kind):
     """Sums of neighbouring products."""
     products = a.astype(kind) * b.astype(kind)
@@ -118,7 +113,7 @@ _COMPARISONS = {
 }  # fmt: skip
 _INTRINSICS = {
     "prefetch.p0": lambda *operands: None,
-    "fmuladd": multiply_add, "sqrt": np.sqrt, "rint": np.rint, "floor": np.floor, "fabs": np.abs, "fshl": _rotate,
+    "fmuladd": multiply_add, "sqrt": np.sqrt, "rint": np.rint, "floor": np.floor, "fabs": np.abs,
     "lrint": lambda a: np.rint(a).astype(np.int32),
     "x86.avx2.psign.b": lambda a, b: a * np.sign(b),
     "x86.avx2.pmadd.wd": lambda a, b: _neighbours(a, b, np.int32), "x86.avx2.pmadd.ub.sw": _byte_pairs,

@@ -28,11 +28,6 @@ def ints(value: int):
     return ir.Constant(INTS, [value & 0xFFFFFFFF] * LANES)
 
 
-def lane_numbers():
-    """0, 1 … 7."""
-    return ir.Constant(INTS, list(range(LANES)))
-
-
 def splat(builder, scalar):
     """A run-time scalar in every lane: 8 of 32 bits, 4 of 64."""
     kind = LONGS if scalar.type == LONG else ir.VectorType(scalar.type, LANES)
@@ -102,11 +97,6 @@ def absolute(builder, a):
     if a.type == FLOATS:
         return call(builder, "llvm.fabs.v8f32", FLOATS, a)
     return builder.select(builder.icmp_signed("<", a, ir.Constant(a.type, [0] * a.type.count)), builder.neg(a), a)
-
-
-def rotate_left(builder, a, bits: int):
-    """Rotate each lane's 32 bits."""
-    return call(builder, "llvm.fshl.v8i32", INTS, a, a, ints(bits))
 
 
 def clip(builder, a, limit):

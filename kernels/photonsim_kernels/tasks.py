@@ -177,7 +177,7 @@ def _disturb(job, task, row, m, rows):
     """
     number = uint32(uint32(setting_of(job, task.b).row_offset) + uint32(task.first_row + m))
     shot_noise, square_noise = task.shot_noise != 0, task.square_noise != 0
-    key0, key1 = task.key0, task.key1
+    key0, key1 = task.key0, task.key1  # as numbers, so that what goes by them is found once for all rows
     if task.packed and shot_noise:
         for p in range(task.panel_count):
             multiply_light(job, task, row, p, rows > 1, task.magnitude_sums + 4 * PANEL * rows * p)

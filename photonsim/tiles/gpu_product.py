@@ -64,7 +64,7 @@ class Plan:
     def depth(self) -> int:
         """Rows of a tile that are multiplied at a time: a power of two, all if they fit in shared memory."""
         fewest, most = (32, 128) if self.exact else (16, 64)
-        return min(max(_power_of_two(self.rows), fewest), most)
+        return min(max(pallas.next_power_of_2(self.rows), fewest), most)
 
     @property
     def constant_noise(self) -> bool:
@@ -85,7 +85,7 @@ def plan_of(x: Any, levels: Any, readout: Readout, interpret: bool) -> Plan:
     exact = levels.dtype == jnp.int8 and readout.input_bits is not None and readout.input_bits <= 8
     (m, k), (blocks, rows, n) = x.shape, levels.shape
     largest, warps = LARGEST_CUTS[exact, readout.shot_noise]
-    cut = [min(most, max(_power_of_two(length), GROUP)) for most, length in zip(largest, (m, n), strict=True)]
+    cut = [min(most, max(pallas.next_power_of_2(length), GROUP)) for most, length in zip(largest, (m, n), strict=True)]
     arithmetic = INTERPRETED if interpret else COMPILED
     return Plan(readout, m, k, blocks, rows, n, exact, arithmetic, (cut[0], cut[1]), warps)
 
@@ -97,10 +97,6 @@ LARGEST_CUTS = {
     (False, False): ((32, 64), 4),
     (False, True): ((32, 64), 4),
 }
-
-
-def _power_of_two(length: int) -> int:
-    return 1 << (length - 1).bit_length()
 
 
 def analog_matmul_on_gpu(

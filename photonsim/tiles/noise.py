@@ -77,7 +77,7 @@ def philox4x32(key: Words, counter: tuple[UInt32[Array, "..."], ...], rounds: in
 
 
 def _product(word: UInt32[Array, "..."], multiplier: int) -> Words:
-    """Upper and lower 32 bits of a product."""
+    """Upper and lower 32 bits of a product. (`jax.lax.mulhi` does not compile for several devices, in JAX 0.10.2.)"""
     with jax.enable_x64(True):
         product = word.astype(jnp.uint64) * jnp.uint64(multiplier)
         return (product >> jnp.uint64(32)).astype(jnp.uint32), product.astype(jnp.uint32)
