@@ -28,7 +28,9 @@ from photonsim_kernels.products import (
     integer_product_rows,
 )
 from photonsim_kernels.streams import (
-    streamed_bytes,
+    STRIP_ROWS,
+    add_strip,
+    finish_strip,
     streamed_bytes_panel,
     streamed_floats,
     streamed_floats_panel,
@@ -39,8 +41,6 @@ from photonsim_kernels.streams import (
     streamed_int16_floats,
     streamed_int16_panel,
 )
-
-AHEAD = 128  # rows of levels that are asked for before they are multiplied; more would be gone again
 
 
 @compiled
@@ -91,33 +91,50 @@ def _pack_panels(job, task, t, p, panels):
 
 
 @compiled
-def stream(job, task, t, codes):
-    """Sums (panels, 16) of one row of codes with unpacked levels, and of the magnitudes under shot noise.
+def stream_strip(job, task, t, groups, stride):
+    """Sums of all rows with unpacked int8 levels, of `groups` whole tasks from `task` on, their sums `stride` apart.
 
-    A whole cache line of int8 levels at once where all four panels are there: rows of a matrix whose width is a
+    A few rows of levels at a time, along all columns, so that memory is read in the order in which it lies.
+    """
+    both, last = task.shot_noise != 0, job.tile_rows - 1
+    block = (task.b * job.blocks + t) * job.rows
+    levels = job.levels + job.width * (source_of(job, 1, task.b) * job.blocks + t) * job.tile_rows + task.first_column
+    for k in range(0, job.tile_rows, STRIP_ROWS):
+        for m in range(job.rows):
+            codes, place = job.codes + job.code_rows * (block + m) + k, 4 * PANELS * PANEL * m
+            sums, light = task.sums + place, task.magnitude_sums + place
+            start = levels + job.width * k
+            add_strip(codes, start, job.width, last - k, groups, sums, light, stride, k > 0, both)
+    for m in range(job.rows):
+        place = 4 * PANELS * PANEL * m
+        finish_strip(groups, task.sums + place, stride)
+        if both:
+            finish_strip(groups, task.magnitude_sums + place, stride)
+
+
+@compiled
+def stream(job, task, t, codes, place):
+    """Sums (panels, 16) of one row of codes with unpacked levels, and of the magnitudes under shot noise, at a `place`.
+
+    A whole cache line of float32 levels at once where all four panels are there: rows of a matrix whose width is a
     multiple of 1024 share a few places of the first cache, so a line that is come back to would be gone.
     """
     together = task.whole == PANELS and (job.code_bytes < 4 or job.level_bytes == 4)
     p = 0
     while p < task.panel_count:
         levels, row_bytes = _find_levels(job, task, t, p)
-        ahead = min(job.tile_rows, AHEAD) * row_bytes
-        _stream_panels(job, task, codes, levels, row_bytes, ahead, 4 * PANEL * p, together)
+        _stream_panels(job, task, codes, levels, row_bytes, place + 4 * PANEL * p, together)
         p += PANELS if together else 1
 
 
 @compiled
-def _stream_panels(job, task, codes, levels, row_bytes, ahead, place, together):
+def _stream_panels(job, task, codes, levels, row_bytes, place, together):
     """Sums of one panel, or of `PANELS` together; in the same chunks as in `multiply`."""
     side, both = 4 // job.code_bytes, task.shot_noise != 0
     sums, magnitude_sums = task.sums + place, task.magnitude_sums + place
     steps = job.code_rows // side
     if side == 4:
-        last = job.tile_rows - 1
-        if together:
-            streamed_bytes(codes, levels, row_bytes, last, ahead, steps, sums, magnitude_sums, both)
-        else:
-            streamed_bytes_panel(codes, levels, row_bytes, last, ahead, steps, sums, magnitude_sums, both)
+        streamed_bytes_panel(codes, levels, row_bytes, job.tile_rows - 1, steps, sums, magnitude_sums, both)
         return
     start = 0
     while start < steps:

@@ -22,13 +22,17 @@ import numpy as np
 from photonsim_kernels.codes import encode_row, full_scale_code
 from photonsim_kernels.compiled import compiled
 from photonsim_kernels.generators import tile_key
-from photonsim_kernels.jobs import IDEAL, JOB, OPERANDS, RANKS, STRIP, job_at, setting_of, source_of
+from photonsim_kernels.jobs import IDEAL, JOB, OPERANDS, RANKS, job_at, setting_of, source_of
 from photonsim_kernels.pointers import address_of, job_of, pointer
 from photonsim_kernels.products import BYTE_STEP, ROWS
+from photonsim_kernels.streams import STRIP_ROWS
 from photonsim_kernels.tasks import run_strip, task_count
-from photonsim_kernels.threads import forked, run_tasks
+from photonsim_kernels.threads import forked, must_run_alone, run_tasks
 
 WORTH_THREADS = 1 << 18  # multiply-accumulates of a product, some 10 µs: less than it can take to wake a thread
+# Tasks of a few rows that go along rows of levels together. Memory is read in pieces as long as they are wide, 64 bytes
+# each; their sums are to stay in the second cache.
+FEWEST_OF_A_STRIP, MOST_OF_A_STRIP = 6, 128
 
 
 @compiled
@@ -40,6 +44,12 @@ def _fill_keys(job, keys):
         if noise | setting.common_mode | setting.intensity_noise:
             for t in range(job.blocks):
                 keys[b, t, 0], keys[b, t, 1] = tile_key(key[0], key[1], t)
+
+
+@compiled
+def _tasks_of_a_strip(tasks, alone):
+    """How many tasks of a few rows go along the levels together: all, or a few strips' worth for threads to share."""
+    return min(tasks if alone else max(tasks // 4, FEWEST_OF_A_STRIP), MOST_OF_A_STRIP)
 
 
 @compiled
@@ -58,7 +68,7 @@ def run_job(jobs, source):
     as_bytes = integers and setting.input_bits <= 8 and job.level_bytes == 1 and whole
     if as_bytes and job.rows < ROWS:
         job.code_bytes = 1
-    side = 4 // job.code_bytes
+    side = STRIP_ROWS if job.code_bytes == 1 else 4 // job.code_bytes
     job.code_rows = (job.tile_rows + side - 1) // side * side
     job.byte_rows = 0
     if as_bytes and job.rows >= ROWS and setting.shot_noise:
@@ -76,7 +86,7 @@ def run_job(jobs, source):
     row_blocks, column_blocks = task_count(job)
     tasks = job.batches * row_blocks * column_blocks
     alone = job.alone != 0 or rows * job.inner * job.width < WORTH_THREADS
-    job.strip = min(max(tasks // 4, 1), STRIP) if job.rows < ROWS else 1  # a few strips at least, to share out
+    job.strip = _tasks_of_a_strip(tasks, alone or must_run_alone()) if job.rows < ROWS else 1
     run_tasks(encode_row(), address, rows, alone or rows == 1)
     run_tasks(run_strip(), address, (tasks + job.strip - 1) // job.strip, alone)
     # A use, so that they live until all is done.

@@ -12,7 +12,6 @@ from photonsim_kernels.pointers import carray, pointer, record
 
 PANELS = GROUPS  # 4, packed at once, so that a cache line of 64 int8 levels is read once
 ROW_BLOCK = 258  # rows of a task
-STRIP = 8  # tasks of a few rows that go through the tiles together: rows of levels lie a memory page apart
 
 IDEAL = 0  # as a number of bits
 RANKS = (2, 3, 2, 2, 2, 2, 2, 2, 1, 1, 1)

@@ -1,19 +1,21 @@
 """The product of one row of codes by levels as they are stored.
 
-Packing the levels for few rows would cost more than the product. They are streamed: two rows of 64 columns at a time,
-as pairs of int16 or one after another as float32; and int8 levels by codes of at most 8 bits, four rows at a time, as
-bytes. That is a quarter of the bytes that a float32 matrix would take, so time goes to instructions, and to waiting for
-cache lines that lie a row apart, which no processor foresees: those are asked for in good time.
+Packing the levels for few rows would cost more than the product. They are streamed: int8 levels by codes of at most 8
+bits as bytes, eight rows side by side along all columns, so that memory is read as it lies (a quarter of the bytes that
+a float32 matrix would take); others column after column, as pairs of int16 or one after another as float32.
 """
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 
 from photonsim_kernels import simd
 from photonsim_kernels.compiled import emitted
 from photonsim_kernels.noise import GROUPS
 from photonsim_kernels.packing import bytes_of, four_rows_in_turn, load_levels, rows_of_step
 from photonsim_kernels.products import INT8, INT16, PANEL, byte_pairs, emit_product, pairwise_products
+
+STRIP_ROWS = 8  # of levels that are read side by side: as many streams as a processor follows
 
 
 def _streamed_product(kind, side, panels):
@@ -113,55 +115,110 @@ def _panel_by_fours(builder, rows):
     return [builder.bitcast(builder.shuffle_vector(fours, fours, half), simd.BYTES) for half in halves]
 
 
-def _streamed_bytes(panels):
-    """`multiply(q, levels, row_bytes, last, ahead, steps, out, out_magnitudes, with_magnitudes)`, for 4 or 1 panels.
+def _emit_light(context, builder, codes, vectors, magnitudes):
+    """Vectors of products of four codes with four rows of levels, column by column; then those of their magnitudes.
 
-    One row of codes as bytes by int8 levels as they are stored, four rows of them in a step. A product of bytes takes
-    an unsigned one: |level| by the code with the level's sign, or by |code|. Two fit in 16 bits (2 · 128 · 127). What
-    lies `ahead`, so many bytes on, is asked for: rows of the same columns. (It need not be there.)
+    A product of bytes takes an unsigned one: |level| by the code with the level's sign, or by |code|. Two fit in 16
+    bits (2 · 128 · 127).
     """
     ones = ir.Constant(simd.PAIRS, [1] * 2 * simd.LANES)
-    row = simd.BYTES if panels == GROUPS else ir.VectorType(INT8, PANEL)
-    by_fours, arrange = (_by_fours, _in_order) if panels == GROUPS else (_panel_by_fours, lambda builder, sums: sums)
-    parts = range(0, PANEL * panels, row.count)
+    sizes = [simd.absolute(builder, vector) for vector in vectors]
+    pairs = [
+        byte_pairs(context, builder, size, _with_signs(context, builder, codes, vector))
+        for size, vector in zip(sizes, vectors, strict=True)
+    ]
+    if magnitudes:
+        pairs += [byte_pairs(context, builder, size, simd.absolute(builder, codes)) for size in sizes]
+    return [pairwise_products(context, builder, pair, ones) for pair in pairs]
 
-    def emit_loop(context, builder, outs, q, levels, row_bytes, last, ahead, steps):
+
+@emitted
+def streamed_bytes_panel(typing_context, q, levels, row_bytes, last, steps, out, out_magnitudes, with_magnitudes):
+    """One row of codes as bytes by int8 levels of 16 columns as they are stored, four rows of them in a step."""
+
+    def emit_loop(context, builder, outs, q, levels, row_bytes, last, steps):
         def step(sums, i):
-            starts = [builder.add(levels, builder.mul(n, row_bytes)) for n in rows_of_step(builder, i, 4, last)]
-            for start in starts:
-                simd.prefetch(builder, builder.add(start, ahead))
+            offsets = [builder.mul(n, row_bytes) for n in rows_of_step(builder, i, 4, last)]
+            rows = [simd.load(builder, levels, ir.VectorType(INT8, PANEL), offset) for offset in offsets]
             word = simd.splat(builder, simd.load(builder, q, simd.INT, builder.mul(i, simd.LONG(4))))
-            codes, signed, light = builder.bitcast(word, simd.BYTES), [], []
-            for first in parts:
-                for vector in by_fours(builder, [simd.load(builder, start, row, first) for start in starts]):
-                    size = simd.absolute(builder, vector)
-                    signed.append(byte_pairs(context, builder, size, _with_signs(context, builder, codes, vector)))
-                    if len(outs) == 2:
-                        light.append(byte_pairs(context, builder, size, simd.absolute(builder, codes)))
-            fours = [pairwise_products(context, builder, pair, ones) for pair in signed + light]
-            return [builder.add(held, four) for held, four in zip(sums, fours, strict=True)]
+            codes = builder.bitcast(word, simd.BYTES)
+            added = _emit_light(context, builder, codes, _panel_by_fours(builder, rows), len(outs) == 2)
+            return [builder.add(held, four) for held, four in zip(sums, added, strict=True)]
 
-        places = [(out, 32 * v) for out in outs for v in range(2 * panels)]
-        emit_product(builder, places, simd.INTS, step, steps, arrange=lambda sums: arrange(builder, sums))
+        emit_product(builder, [(out, 32 * v) for out in outs for v in range(2)], simd.INTS, step, steps)
 
-    @emitted
-    def multiply(typing_context, q, levels, row_bytes, last, ahead, steps, out, out_magnitudes, with_magnitudes):
-        def codegen(context, builder, signature, arguments):
-            *given, out, out_magnitudes, both = arguments
-            with builder.if_else(both) as (with_both, with_one):
-                with with_both:
-                    emit_loop(context, builder, (out, out_magnitudes), *given)
-                with with_one:
-                    emit_loop(context, builder, (out,), *given)
-            return context.get_dummy_value()
+    def codegen(context, builder, signature, arguments):
+        *given, out, out_magnitudes, both = arguments
+        with builder.if_else(both) as (with_both, with_one):
+            with with_both:
+                emit_loop(context, builder, (out, out_magnitudes), *given)
+            with with_one:
+                emit_loop(context, builder, (out,), *given)
+        return context.get_dummy_value()
 
-        return types.void(*[types.intp] * 8, types.boolean), codegen
+    return types.void(*[types.intp] * 7, types.boolean), codegen
 
-    return multiply
+
+@emitted
+def add_strip(typing_context, q, levels, row_bytes, last, groups, out, out_magnitudes, stride, more, with_magnitudes):
+    """Add the products of `STRIP_ROWS` codes, as bytes, with as many rows of int8 levels as they are stored.
+
+    `groups` times 64 columns. Their sums, and those of the magnitudes, lie `stride` bytes apart: as int32, in the order
+    of `_by_fours`, until `finish_strip` is called. Unless there are `more`, they begin. Rows beyond the `last` are the
+    last again; the next ones are asked for, and need not be there.
+    """
+
+    def emit_loop(context, builder, outs, q, levels, row_bytes, last, groups, stride, more):
+        words = [simd.splat(builder, simd.load(builder, q, simd.INT, 4 * n)) for n in range(STRIP_ROWS // 4)]
+        rows = rows_of_step(builder, simd.LONG(0), STRIP_ROWS, last)
+        starts = [builder.add(levels, builder.mul(row, row_bytes)) for row in rows]
+        ahead = builder.mul(row_bytes, simd.LONG(STRIP_ROWS))
+        with cgutils.for_range(builder, groups, intp=simd.LONG) as loop:
+            column, place = [builder.mul(loop.index, width) for width in (simd.LONG(GROUPS * PANEL), stride)]
+            here = [builder.add(start, column) for start in starts]
+            for start in here:
+                simd.prefetch(builder, builder.add(start, ahead))
+            for half in range(2):
+                places = [(out, builder.add(place, simd.LONG(128 * half + 32 * v))) for out in outs for v in range(4)]
+                sums = [simd.load(builder, out, simd.INTS, offset) for out, offset in places] if more else []
+                for n, word in enumerate(words):
+                    four = [simd.load(builder, start, simd.BYTES, 32 * half) for start in here[4 * n : 4 * n + 4]]
+                    codes, vectors = builder.bitcast(word, simd.BYTES), _by_fours(builder, four)
+                    added = _emit_light(context, builder, codes, vectors, len(outs) == 2)
+                    sums = [builder.add(*two) for two in zip(sums, added, strict=True)] if sums else added
+                for (out, offset), total in zip(places, sums, strict=True):
+                    simd.store(builder, total, out, offset)
+
+    def codegen(context, builder, signature, arguments):
+        q, levels, row_bytes, last, groups, out, out_magnitudes, stride, more, both = arguments
+        with builder.if_else(both) as branches:
+            for outs, branch in zip(((out, out_magnitudes), (out,)), branches, strict=True):
+                with branch, builder.if_else(more) as beginnings:
+                    for has_more, beginning in zip((True, False), beginnings, strict=True):
+                        with beginning:
+                            emit_loop(context, builder, outs, q, levels, row_bytes, last, groups, stride, has_more)
+        return context.get_dummy_value()
+
+    return types.void(*[types.intp] * 8, *[types.boolean] * 2), codegen
+
+
+@emitted
+def finish_strip(typing_context, groups, out, stride):
+    """Sums of `groups` times 64 columns, as `add_strip` leaves them, as float32 in the order of the columns."""
+
+    def codegen(context, builder, signature, arguments):
+        groups, out, stride = arguments
+        with cgutils.for_range(builder, groups, intp=simd.LONG) as loop:
+            here = builder.add(out, builder.mul(loop.index, stride))
+            sums = _in_order(builder, [simd.load(builder, here, simd.INTS, 32 * v) for v in range(2 * GROUPS)])
+            for v, total in enumerate(sums):
+                simd.store(builder, builder.sitofp(total, simd.FLOATS), here, 32 * v)
+        return context.get_dummy_value()
+
+    return types.void(*[types.intp] * 3), codegen
 
 
 streamed_int8, streamed_int16 = _streamed_product(INT8, 2, 4), _streamed_product(INT16, 2, 4)
 streamed_int8_panel, streamed_int16_panel = _streamed_product(INT8, 2, 1), _streamed_product(INT16, 2, 1)
 streamed_int8_floats, streamed_int16_floats = _streamed_product(INT8, 1, 1), _streamed_product(INT16, 1, 1)
 streamed_floats, streamed_floats_panel = _streamed_product(simd.FLOAT, 1, 4), _streamed_product(simd.FLOAT, 1, 1)
-streamed_bytes, streamed_bytes_panel = _streamed_bytes(GROUPS), _streamed_bytes(1)

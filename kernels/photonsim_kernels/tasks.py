@@ -1,13 +1,13 @@
 """One task of a product: 64 columns and up to 258 rows of the result, all its tiles one after another.
 
-A few rows alone are bound by the levels they read, a line of the first cache from each row of levels. So neighbouring
-tasks go through a tile one after another before the next tile, and its memory pages are looked up once.
+A few rows alone are bound by the levels they read. So neighbouring tasks go through a tile together, eight rows of
+levels at a time from one end to the other, which is the order in which they lie in memory.
 """
 
 import numpy as np
 from numba import uint32
 
-from photonsim_kernels.blocks import multiply, multiply_light, pack, stream
+from photonsim_kernels.blocks import multiply, multiply_light, pack, stream, stream_strip
 from photonsim_kernels.compiled import compiled, compiled_callback
 from photonsim_kernels.generators import HASHES
 from photonsim_kernels.jobs import PANELS, ROW_BLOCK, TASK, job_at, setting_of, source_of
@@ -170,7 +170,7 @@ def _spread(task, place, panel_bytes, square, shot_noise, square_noise):
 
 
 @compiled
-def _disturb(job, task, row, m, rows):
+def _disturb(job, task, row, m, rows, light):
     """Deviates of some rows, and the spreads that they are to have where those depend on the signal.
 
     Row by row, since the roots keep a unit busy that the deviates do not need.
@@ -180,11 +180,11 @@ def _disturb(job, task, row, m, rows):
     key0, key1 = task.key0, task.key1  # as numbers, so that what goes by them is found once for all rows
     if task.packed and shot_noise:
         for p in range(task.panel_count):
-            multiply_light(job, task, row, p, rows > 1, task.magnitude_sums + 4 * PANEL * rows * p)
+            multiply_light(job, task, row, p, rows > 1, light + 4 * PANEL * rows * p)
     for i in range(rows):
         _draw(task, task.deviates + 4 * PANELS * PANEL * i, key0, key1, uint32(number + uint32(i)))
         if shot_noise or square_noise:
-            place, square = task.magnitude_sums + 4 * PANEL * i, job.squares + 4 * (row + i)
+            place, square = light + 4 * PANEL * i, job.squares + 4 * (row + i)
             _spread(task, place, 4 * PANEL * rows, square, shot_noise, square_noise)
 
 
@@ -198,30 +198,51 @@ def _ask_for_next(job, task, row, codes):
 
 
 @compiled
+def _in_strip(job, task):
+    """Whether `stream_strip` multiplies what this task reads."""
+    return job.code_bytes == 1 and task.whole == PANELS
+
+
+@compiled
+def _stream(job, tasks, t):
+    """Multiply block `t` for all tasks that can go along rows of levels together: neighbours of one matrix."""
+    first, stride = 0, tasks[1].sums - tasks[0].sums if tasks.shape[0] > 1 else 0
+    while first < tasks.shape[0]:
+        end = first + 1
+        if _in_strip(job, tasks[first]):
+            while end < tasks.shape[0] and tasks[end].b == tasks[first].b and _in_strip(job, tasks[end]):
+                end += 1
+            stream_strip(job, tasks[first], t, end - first, stride)
+        first = end
+
+
+@compiled
 def _read(job, task, t, m, together):
     """Six rows or one of one block: multiplied, read, and added to the totals."""
     setting, shares = setting_of(job, task.b), pointer(job.shared + 8 * source_of(job, 9, task.b), np.float32)
     row, rows = (task.b * job.blocks + t) * job.rows + task.first_row + m, ROWS if together else 1
     codes, scales = job.codes + job.code_bytes * job.code_rows * row, job.scales + 4 * row
     noise, common_mode, intensity_noise = task.noise != 0, task.common_mode != 0, task.intensity_noise != 0
-    if not task.packed:
-        stream(job, task, t, codes)
-    elif together:
+    place = 0 if task.packed else 4 * PANEL * task.panel_count * m
+    all_sums, all_magnitudes = task.sums + place, task.magnitude_sums + place
+    if together:
         _ask_for_next(job, task, row, codes)
+    elif not (task.packed or _in_strip(job, task)):
+        stream(job, task, t, codes, place)
     if noise:
-        _disturb(job, task, row, m, rows)
+        _disturb(job, task, row, m, rows, all_magnitudes)
     of_rows = task.noise_of_rows
-    spreads, spread_stride = task.magnitude_sums if of_rows else task.spreads, 4 * PANEL * of_rows
+    spreads, spread_stride = all_magnitudes if of_rows else task.spreads, 4 * PANEL * of_rows
     if task.rows == 1 and task.whole == PANELS:
         read_row_of_panels(
-            task.gain, task.offset, task.scale, task.sums, spreads, 0, task.deviates, task.common, task.light,
+            task.gain, task.offset, task.scale, all_sums, spreads, 0, task.deviates, task.common, task.light,
             task.totals, scales, 0, shares[0], shares[1], setting.adc_bits, noise, common_mode, intensity_noise,
         )  # fmt: skip
         return
     for p in range(task.panel_count):
         if task.packed:
             multiply(job, codes, task.panels + p * task.panel_bytes, together, task.sums, False)
-        sums, spread = task.sums + 4 * PANEL * p * (not task.packed), spreads + 4 * PANEL * p * (rows if of_rows else 1)
+        sums, spread = all_sums + 4 * PANEL * p * (not task.packed), spreads + 4 * PANEL * p * (rows if of_rows else 1)
         gain, offset, _, _, scale, _ = _columns(task, p)
         place, deviates = 4 * PANEL * (p * task.rows + m), task.deviates + 4 * PANEL * p
         common, light, total = task.common + place, task.light + place, task.totals + place
@@ -277,6 +298,7 @@ def _run_strip(job_address, i):
     tasks = np.empty(min(job.strip, job.batches * row_blocks * column_blocks - first), TASK)
     workspace = _start_tasks(job, tasks, first)
     for t in range(job.blocks):
+        _stream(job, tasks, t)
         for s in range(tasks.shape[0]):
             _add_block(job, tasks[s], t)
     for s in range(tasks.shape[0]):

@@ -119,6 +119,25 @@ def test_each_row_alone_is_its_row_of_the_batch(drawn, flags):
 
 
 @many
+@hypothesis.given(
+    st.fixed_dictionaries(
+        {"k": st.integers(1, 97), "n": st.integers(1, 700), "rows": st.integers(1, 67), "seed": SEEDS, "kind": KINDS}
+        | {"input_bits": BITS, "columns": st.integers(1, 99)}
+    ),
+    st.integers(1, 5),
+    st.integers(1, 3),
+    st.tuples(*[st.booleans()] * 5),
+)
+def test_a_few_rows_of_several_matrices_are_those_rows_among_many(drawn, few, matrices, flags):
+    """Strips of a few rows' tasks go along the levels together: up to the end of a matrix, and not into the next."""
+    problems = [draw_operands(8, **drawn | {"seed": drawn["seed"] + b}, flags=flags) for b in range(matrices)]
+    stacked = [np.stack(values) for values in zip(*problems, strict=True)]
+    found = crossbar_matmul(*with_inputs(stacked, stacked[0][:, :few]))
+    for b, operands in enumerate(problems):
+        np.testing.assert_array_equal(found[b], crossbar_matmul(*operands)[:few])
+
+
+@many
 @hypothesis.given(st.fixed_dictionaries(SIZES | {"seed": SEEDS, "kind": KINDS, "input_bits": BITS, "adc_bits": BITS}))
 def test_permuted_rows_give_permuted_answers(drawn):
     operands = draw_operands(**drawn)
