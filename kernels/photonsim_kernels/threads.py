@@ -93,7 +93,7 @@ def _no():
 
 
 # Asked at run time, by symbol: code that was compiled under one threading layer is found again under another.
-publish("photonsim_alone", _no if threads_may_overlap() and numba.config.NUMBA_NUM_THREADS > 1 else _yes)
+publish("photonsim_alone", _no if threads_may_overlap() and numba.get_num_threads() > 1 else _yes)
 _KEPT += [_yes, _no]
 
 
