@@ -52,11 +52,11 @@ def _encode_block(x, codes, scale, bits):
 @compiled
 def _keep_magnitudes(codes, magnitudes):
     """Magnitudes of codes of at most 8 bits as bytes, and zeros after them; their sum."""
-    total = 0
+    total = int32(0)
     for k in range(codes.shape[0]):
         magnitude = abs(int32(codes[k]))
         magnitudes[k] = magnitude
-        total += magnitude
+        total = int32(total + magnitude)
     for k in range(codes.shape[0], magnitudes.shape[0]):
         magnitudes[k] = 0
     return total
