@@ -6,7 +6,9 @@
 - `sliced`: digits of two places on either side, four passes in one call, detector noise;
 - `dynamic`: both operands quantised in every call, through JAX: homodyne detectors with shot noise;
 - `convolution`: 3 × 3 windows on images of 56 × 56 pixels, strip by strip, against the product of all patches, which is
-  given them for nothing.
+  given them for nothing;
+- `programming`: a K × N matrix into Envise's tiles (scales, codes, columns, bytes), against one pass over the matrix,
+  which reads it and writes as much. Done once for a matrix, by XLA in either engine.
 """
 
 import dataclasses
@@ -14,7 +16,9 @@ from collections.abc import Callable
 
 import jax
 import numpy as np
+from jax import numpy as jnp
 
+from photonsim.chip import load_chip
 from photonsim.tiles.patches import Window, patch_rows_host
 from photonsim.tiles.twins import (
     READINGS,
@@ -39,6 +43,7 @@ CASES = (  # mode, M, K, N, tile
     ("sliced", 1, 768, 3072, 128),
     ("dynamic", 512, 768, 768, 128),
     ("convolution", 3136, 576, 64, 64),
+    ("programming", 1, 2048, 8192, 128),
 )
 
 
@@ -78,12 +83,18 @@ def other_call(engine: str, mode: str, m: int, k: int, n: int, tile: int) -> Cal
         live = dataclasses.replace(TILES["both operands live"], integration_steps=tile)
         run, operands = jax.jit(multiply_on_tile, static_argnums=(0, 1)), draw_matrices(m, k, n)
         return lambda: run(live, engine, *operands).block_until_ready()
+    if mode == "programming":
+        chip, matrix = load_chip("lightmatter-envise-2025"), jnp.asarray(draw_matrices(m, k, n)[1])
+        return lambda: jax.block_until_ready(chip.compact(chip.program(matrix)))
     return _convolution(m, k, n, tile, engine)
 
 
 def plain_call(mode: str, m: int, k: int, n: int) -> Callable:
-    """The product without a chip: float32, or complex where light is."""
+    """The product without a chip: float32, or complex where light is; for programming, a pass over the matrix."""
     x, w = draw_matrices(m, k, n)
+    if mode == "programming":
+        matrix, doubled = jnp.asarray(w), jax.jit(lambda matrix: 2 * matrix)
+        return lambda: doubled(matrix).block_until_ready()
     if mode == "mesh":
         x, w = x.astype(np.complex64), w.astype(np.complex64)
     return lambda: np.dot(x, w)
