@@ -3,7 +3,7 @@
 import numpy as np
 
 from photonsim_kernels.compiled import compiled
-from photonsim_kernels.jobs import PANELS, source_of
+from photonsim_kernels.jobs import PANELS, inputs_of, source_of, steps_of
 from photonsim_kernels.packing import (
     pack_bytes,
     pack_floats,
@@ -59,6 +59,11 @@ def _find_levels(job, task, t, p):
 
 
 @compiled
+def _byte_steps(job, t):
+    return (inputs_of(job, t) + BYTE_STEP - 1) // BYTE_STEP
+
+
+@compiled
 def pack(job, task, t):
     """Levels of block `t` as panels (steps, 16, inputs of a step), and their magnitudes."""
     if task.whole > 0:
@@ -71,11 +76,11 @@ def pack(job, task, t):
 def _pack_panels(job, task, t, p, panels):
     """`panels` of them, from panel `p` on."""
     side, last, keep, size = 4 // job.code_bytes, job.tile_rows - 1, task.shot_noise != 0, task.panel_bytes
-    steps, as_words = job.code_rows // side, keep and job.byte_rows == 0
+    steps, as_words = steps_of(job, t), keep and job.byte_rows == 0
     levels, row_bytes = _find_levels(job, task, t, p)
     to, also = task.panels + p * size, task.magnitude_panels + p * (task.byte_panel_bytes or size)
     if keep and not as_words:
-        pack_bytes(levels, row_bytes, last, job.byte_rows // BYTE_STEP, also, task.byte_panel_bytes, panels)
+        pack_bytes(levels, row_bytes, last, _byte_steps(job, t), also, task.byte_panel_bytes, panels)
     if job.level_bytes == 1:
         if side == 2:
             pack_int8(levels, row_bytes, last, steps, to, also, size, panels, as_words)
@@ -99,7 +104,7 @@ def stream_strip(job, task, t, groups, stride):
     both, last = task.shot_noise != 0, job.tile_rows - 1
     block = (task.b * job.blocks + t) * job.rows
     levels = job.levels + job.width * (source_of(job, 1, task.b) * job.blocks + t) * job.tile_rows + task.first_column
-    for k in range(0, job.tile_rows, STRIP_ROWS):
+    for k in range(0, inputs_of(job, t), STRIP_ROWS):
         for m in range(job.rows):
             codes, place = job.codes + job.code_rows * (block + m) + k, 4 * PANELS * PANEL * m
             sums, light = task.sums + place, task.magnitude_sums + place
@@ -123,16 +128,16 @@ def stream(job, task, t, codes, place):
     p = 0
     while p < task.panel_count:
         levels, row_bytes = _find_levels(job, task, t, p)
-        _stream_panels(job, task, codes, levels, row_bytes, place + 4 * PANEL * p, together)
+        _stream_panels(job, task, t, codes, levels, row_bytes, place + 4 * PANEL * p, together)
         p += PANELS if together else 1
 
 
 @compiled
-def _stream_panels(job, task, codes, levels, row_bytes, place, together):
+def _stream_panels(job, task, t, codes, levels, row_bytes, place, together):
     """Sums of one panel, or of `PANELS` together; in the same chunks as in `multiply`."""
     side, both = 4 // job.code_bytes, task.shot_noise != 0
     sums, magnitude_sums = task.sums + place, task.magnitude_sums + place
-    steps = job.code_rows // side
+    steps = steps_of(job, t)
     if side == 4:
         streamed_bytes_panel(codes, levels, row_bytes, job.tile_rows - 1, steps, sums, magnitude_sums, both)
         return
@@ -163,13 +168,12 @@ def _stream_panels(job, task, codes, levels, row_bytes, place, together):
 
 
 @compiled
-def multiply(job, codes, panel, together, out, light):
-    """Sums (6 or 1, 16) of the rows at the address `codes`, in chunks of inputs whose integer sums fit in 32 bits.
+def multiply(job, t, codes, panel, together, out, light):
+    """Sums (6 or 1, 16) of the rows of block `t` at the address `codes`, or of their magnitudes if it is the `light`.
 
-    Of their magnitudes, if it is the `light` that is wanted.
+    In chunks of inputs whose integer sums fit in 32 bits.
     """
-    stride = job.code_bytes * job.code_rows
-    steps = job.code_rows * job.code_bytes // 4
+    stride, steps = job.code_bytes * job.code_rows, steps_of(job, t)
     start = 0
     while start < steps:
         count = min(job.chunk, steps - start)
@@ -197,14 +201,14 @@ def multiply(job, codes, panel, together, out, light):
 
 
 @compiled
-def multiply_light(job, task, row, p, together, out):
+def multiply_light(job, task, t, row, p, together, out):
     """Sums of magnitudes of panel `p` and of the rows from row `row` (block included) of the codes."""
     if job.byte_rows == 0:
         codes = job.codes + job.code_bytes * job.code_rows * row
         panel = task.magnitude_panels + p * task.panel_bytes
-        multiply(job, codes, panel, together, out, True)
+        multiply(job, t, codes, panel, together, out, True)
         return
-    q, stride, steps = job.magnitudes + job.byte_rows * row, job.byte_rows, job.byte_rows // BYTE_STEP
+    q, stride, steps = job.magnitudes + job.byte_rows * row, job.byte_rows, _byte_steps(job, t)
     panel, totals = task.magnitude_panels + p * task.byte_panel_bytes, job.magnitude_totals + 4 * row
     if together:
         byte_product_rows(q, stride, panel, steps, totals, 4, out)

@@ -66,3 +66,16 @@ def setting_of(job, b):
 @compiled
 def source_of(job, operand, b):
     return pointer(job.source, np.int64)[operand * job.batches + b]
+
+
+@compiled
+def inputs_of(job, t):
+    """How many rows of block `t` have an input: the last block need not be full."""
+    return min(job.tile_rows, job.inner - t * job.tile_rows)
+
+
+@compiled
+def steps_of(job, t):
+    """In how many steps of four bytes of codes block `t` is multiplied."""
+    side = 4 // job.code_bytes
+    return (inputs_of(job, t) + side - 1) // side

@@ -170,7 +170,7 @@ def _spread(task, place, panel_bytes, square, shot_noise, square_noise):
 
 
 @compiled
-def _disturb(job, task, row, m, rows, light):
+def _disturb(job, task, t, row, m, rows, light):
     """Deviates of some rows, and the spreads that they are to have where those depend on the signal.
 
     Row by row, since the roots keep a unit busy that the deviates do not need.
@@ -180,7 +180,7 @@ def _disturb(job, task, row, m, rows, light):
     key0, key1 = task.key0, task.key1  # as numbers, so that what goes by them is found once for all rows
     if task.packed and shot_noise:
         for p in range(task.panel_count):
-            multiply_light(job, task, row, p, rows > 1, light + 4 * PANEL * rows * p)
+            multiply_light(job, task, t, row, p, rows > 1, light + 4 * PANEL * rows * p)
     for i in range(rows):
         _draw(task, task.deviates + 4 * PANELS * PANEL * i, key0, key1, uint32(number + uint32(i)))
         if shot_noise or square_noise:
@@ -230,7 +230,7 @@ def _read(job, task, t, m, together):
     elif not (task.packed or _in_strip(job, task)):
         stream(job, task, t, codes, place)
     if noise:
-        _disturb(job, task, row, m, rows, all_magnitudes)
+        _disturb(job, task, t, row, m, rows, all_magnitudes)
     of_rows = task.noise_of_rows
     spreads, spread_stride = all_magnitudes if of_rows else task.spreads, 4 * PANEL * of_rows
     if task.rows == 1 and task.whole == PANELS:
@@ -241,7 +241,7 @@ def _read(job, task, t, m, together):
         return
     for p in range(task.panel_count):
         if task.packed:
-            multiply(job, codes, task.panels + p * task.panel_bytes, together, task.sums, False)
+            multiply(job, t, codes, task.panels + p * task.panel_bytes, together, task.sums, False)
         sums, spread = all_sums + 4 * PANEL * p * (not task.packed), spreads + 4 * PANEL * p * (rows if of_rows else 1)
         gain, offset, _, _, scale, _ = _columns(task, p)
         place, deviates = 4 * PANEL * (p * task.rows + m), task.deviates + 4 * PANEL * p
