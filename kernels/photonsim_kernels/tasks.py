@@ -78,9 +78,12 @@ def _clear(address, size):
 @compiled
 def _start_tasks(job, tasks, first):
     """Fill in the records of the tasks from number `first`; returns their working memory."""
+    widest = 0  # the first may be the last of its matrix, and the next one wider
     for s in range(tasks.shape[0]):
         _find_place(job, tasks[s], first + s)
-    sizes = _part_sizes(job, tasks[0])  # no other has more columns
+        if tasks[s].panel_count > tasks[widest].panel_count:
+            widest = s
+    sizes = _part_sizes(job, tasks[widest])
     room = _places(0, sizes)[-1]
     workspace = np.empty(64 + room * tasks.shape[0], np.uint8)
     for s in range(tasks.shape[0]):

@@ -22,6 +22,11 @@ KINDS = st.sampled_from([np.int8, np.int16, np.float32])
 
 many = hypothesis.settings(max_examples=200, deadline=None)
 
+# Two matrices of 7 tasks each, shared out by strips of 6: the second strip begins with the narrow end of the first.
+ENDS_WITH_A_NARROW_TASK = {
+    "k": 97, "n": 400, "rows": 67, "seed": 0, "kind": np.int8, "input_bits": 8, "columns": 64
+}  # fmt: skip
+
 
 def limit_of(bits):
     """The largest code; 1 for an ideal converter."""
@@ -128,6 +133,7 @@ def test_each_row_alone_is_its_row_of_the_batch(drawn, flags):
     st.integers(1, 3),
     st.tuples(*[st.booleans()] * 5),
 )
+@hypothesis.example(ENDS_WITH_A_NARROW_TASK, 5, 2, (False,) * 5)
 def test_a_few_rows_of_several_matrices_are_those_rows_among_many(drawn, few, matrices, flags):
     """Strips of a few rows' tasks go along the levels together: up to the end of a matrix, and not into the next."""
     problems = [draw_operands(8, **drawn | {"seed": drawn["seed"] + b}, flags=flags) for b in range(matrices)]
