@@ -121,7 +121,7 @@ def stream_strip(job, task, t, groups, stride):
 def stream(job, task, t, codes, place):
     """Sums (panels, 16) of one row of codes with unpacked levels, and of the magnitudes under shot noise, at a `place`.
 
-    A whole cache line of float32 levels at once where all four panels are there: rows of a matrix whose width is a
+    A whole cache line of int8 levels at once where all four panels are there: rows of a matrix whose width is a
     multiple of 1024 share a few places of the first cache, so a line that is come back to would be gone.
     """
     together = task.whole == PANELS and (job.code_bytes < 4 or job.level_bytes == 4)

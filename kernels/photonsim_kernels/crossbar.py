@@ -85,8 +85,8 @@ def run_job(jobs, source):
     _fill_keys(job, keys)
     row_blocks, column_blocks = task_count(job)
     tasks = job.batches * row_blocks * column_blocks
-    alone = job.alone != 0 or rows * job.inner * job.width < WORTH_THREADS
-    job.strip = _tasks_of_a_strip(tasks, alone or must_run_alone()) if job.rows < ROWS else 1
+    alone = job.alone != 0 or rows * job.inner * job.width < WORTH_THREADS or must_run_alone()
+    job.strip = _tasks_of_a_strip(tasks, alone) if job.rows < ROWS else 1
     run_tasks(encode_row(), address, rows, alone or rows == 1)
     run_tasks(run_strip(), address, (tasks + job.strip - 1) // job.strip, alone)
     # A use, so that they live until all is done.

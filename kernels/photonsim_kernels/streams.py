@@ -115,7 +115,7 @@ def _panel_by_fours(builder, rows):
     return [builder.bitcast(builder.shuffle_vector(fours, fours, half), simd.BYTES) for half in halves]
 
 
-def _emit_light(context, builder, codes, vectors, magnitudes):
+def _products_of_fours(context, builder, codes, vectors, magnitudes):
     """Vectors of products of four codes with four rows of levels, column by column; then those of their magnitudes.
 
     A product of bytes takes an unsigned one: |level| by the code with the level's sign, or by |code|. Two fit in 16
@@ -142,7 +142,7 @@ def streamed_bytes_panel(typing_context, q, levels, row_bytes, last, steps, out,
             rows = [simd.load(builder, levels, ir.VectorType(INT8, PANEL), offset) for offset in offsets]
             word = simd.splat(builder, simd.load(builder, q, simd.INT, builder.mul(i, simd.LONG(4))))
             codes = builder.bitcast(word, simd.BYTES)
-            added = _emit_light(context, builder, codes, _panel_by_fours(builder, rows), len(outs) == 2)
+            added = _products_of_fours(context, builder, codes, _panel_by_fours(builder, rows), len(outs) == 2)
             return [builder.add(held, four) for held, four in zip(sums, added, strict=True)]
 
         emit_product(builder, [(out, 32 * v) for out in outs for v in range(2)], simd.INTS, step, steps)
@@ -184,7 +184,7 @@ def add_strip(typing_context, q, levels, row_bytes, last, groups, out, out_magni
                 for n, word in enumerate(words):
                     four = [simd.load(builder, start, simd.BYTES, 32 * half) for start in here[4 * n : 4 * n + 4]]
                     codes, vectors = builder.bitcast(word, simd.BYTES), _by_fours(builder, four)
-                    added = _emit_light(context, builder, codes, vectors, len(outs) == 2)
+                    added = _products_of_fours(context, builder, codes, vectors, len(outs) == 2)
                     sums = [builder.add(*two) for two in zip(sums, added, strict=True)] if sums else added
                 for (out, offset), total in zip(places, sums, strict=True):
                     simd.store(builder, total, out, offset)

@@ -47,8 +47,9 @@ def _find_place(job, task, i):
 
 @compiled
 def _part_sizes(job, task):
-    """Bytes of each of the `PARTS`."""
-    count, block = task.panel_count, 4 * PANEL * task.panel_count
+    """Bytes of each of the `PARTS`, of the widest task of the job: all tasks of a strip have the same room."""
+    count = min(PANELS, (job.width + PANEL - 1) // PANEL)
+    block = 4 * PANEL * count
     panels = count * task.panel_bytes * task.packed
     light_panels = count * (task.byte_panel_bytes or task.panel_bytes) * task.packed * task.shot_noise
     scratch = job.tile_rows * job.level_bytes * PANEL if job.width % PANEL else 0
@@ -78,12 +79,9 @@ def _clear(address, size):
 @compiled
 def _start_tasks(job, tasks, first):
     """Fill in the records of the tasks from number `first`; returns their working memory."""
-    widest = 0  # the first may be the last of its matrix, and the next one wider
     for s in range(tasks.shape[0]):
         _find_place(job, tasks[s], first + s)
-        if tasks[s].panel_count > tasks[widest].panel_count:
-            widest = s
-    sizes = _part_sizes(job, tasks[widest])
+    sizes = _part_sizes(job, tasks[0])
     room = _places(0, sizes)[-1]
     workspace = np.empty(64 + room * tasks.shape[0], np.uint8)
     for s in range(tasks.shape[0]):
