@@ -42,7 +42,7 @@ JOB = record(
     + [(name, np.int64) for name in ("level_bytes", "code_bytes", "code_rows", "byte_rows", "chunk", "strip", "alone")]
 )
 
-# One task: its place in the result, its own working memory, the keys of a block, and what is on. See `_start_task`.
+# One task: its place in the result, its own working memory, the keys of a block, and what is on. See `_start_tasks`.
 PARTS = ("panels", "magnitude_panels", "scratch", "copies", "common", "light", "totals", "sums")
 PARTS += ("magnitude_sums", "spreads", "deviates")
 FLAGS = ("noise", "shot_noise", "square_noise", "noise_of_rows", "common_mode", "intensity_noise", "packed")
