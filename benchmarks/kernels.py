@@ -6,8 +6,8 @@
 Each case is measured in pairs of bursts, BLAS and simulation in turn, so that a busy machine slows both; a burst's time
 is the median of its calls, a ratio is the median of the pairs' ratios, with the least and the greatest quartile beside
 it, and `ratio_least` the least time of the one over the least of the other. BLAS and kernels use the same number of
-threads. The threads of either spin before they sleep, OpenBLAS's for 105 ms, on processors that the other then wants: so
-there is a pause before each burst. On a machine that others use, too, run it on one thread, by processor time:
+threads. The threads of either spin before they sleep, OpenBLAS's for 105 ms, on processors that the other then wants:
+so there is a pause before each burst. On a machine that others use, too, run it on one thread, by processor time:
 
     OPENBLAS_NUM_THREADS=1 NUMBA_NUM_THREADS=1 python benchmarks/kernels.py --json OUT.json
 
