@@ -44,7 +44,7 @@ TILES = (64, 128, 256, 768)
 PAIRS = {False: 5, True: 3}  # per case, whether quick
 BURST_S, PAUSE_S = 0.08, 0.15
 QUIET_CALLS, FEWEST_CALLS, PATIENCE_S = 9, 5, 30.0  # wanted, enough to be told, and how long they may take
-TRIES = 5  # calls of one function before the other has its turn
+SHORT_S = 1e-3
 
 
 def engine_call(engine: str, m: int, k: int, n: int, tile: int, mode: str):
@@ -95,15 +95,22 @@ def quiet_times(calls, quiet) -> list[list[float]]:
     while min(map(len, times)) < QUIET_CALLS and time.perf_counter() < stop:
         for call, held in zip(calls, times, strict=True):
             time.sleep(PAUSE_S * (numba.get_num_threads() > 1))
-            call()
-            for _ in range(TRIES):
-                before = quiet()
-                start = time.perf_counter()
-                call()
-                seconds = time.perf_counter() - start
-                if before and quiet():
-                    held.append(seconds)
+            short = seconds_of(call) < SHORT_S
+            end = time.perf_counter() + BURST_S
+            while time.perf_counter() < end:
+                if quiet():
+                    if short:
+                        call()  # wakes its threads, which had waited for a quiet moment
+                    seconds = seconds_of(call)
+                    if quiet():
+                        held.append(seconds)
     return times
+
+
+def seconds_of(call) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
 
 
 def measure_quiet(m: int, k: int, n: int, tile: int, mode: str, quiet) -> dict:
