@@ -43,7 +43,7 @@ SHAPES = ((768, 768), (768, 3072), (3072, 768), (2048, 8192))
 TILES = (64, 128, 256, 768)
 PAIRS = {False: 5, True: 3}  # per case, whether quick
 BURST_S, PAUSE_S = 0.08, 0.15
-QUIET_CALLS, FEWEST_CALLS, PATIENCE_S = 9, 5, 30.0  # wanted, enough to be told, and how long they may take
+QUIET_CALLS, FEWEST_CALLS, PATIENCE_S = 25, 5, 60.0  # wanted, enough to be told, and how long they may take
 SHORT_S = 1e-3
 
 
