@@ -68,7 +68,7 @@ def test_kernel_equals_definition_to_the_bit(problem, definition, case, key):
 
 
 @pytest.mark.slow
-@hypothesis.settings(max_examples=200, deadline=None)
+@hypothesis.settings(max_examples=250, deadline=None)
 @hypothesis.given(
     st.sampled_from(CASES), st.tuples(*[st.floats(0, 1)] * 3), st.integers(0, 2**31), st.integers(0, 2**32 - 1)
 )
