@@ -22,7 +22,6 @@ which goes by the squares of the inputs, as the shot noise of two live operands 
 
 import argparse
 import json
-import os
 import re
 import time
 from pathlib import Path
@@ -44,7 +43,7 @@ TILES = (64, 128, 256, 768)
 PAIRS = {False: 5, True: 3}  # per case, whether quick
 BURST_S, PAUSE_S = 0.08, 0.15
 QUIET_CALLS, FEWEST_CALLS, PATIENCE_S = 25, 5, 60.0  # wanted, enough to be told, and how long they may take
-SHORT_S = 1e-3
+SHORT_S = 1e-3  # of a call that feels how long its threads take to wake
 
 
 def engine_call(engine: str, m: int, k: int, n: int, tile: int, mode: str):
@@ -67,10 +66,14 @@ def burst(call) -> list[float]:
     call()
     times, stop = [], time.perf_counter() + BURST_S
     while time.perf_counter() < stop or len(times) < 3:
-        start = clock()
-        call()
-        times.append(clock() - start)
+        times.append(seconds_of(call, clock))
     return times
+
+
+def seconds_of(call, clock=time.perf_counter) -> float:
+    start = clock()
+    call()
+    return clock() - start
 
 
 def measure(engine: str, m: int, k: int, n: int, tile: int, mode: str, quick: bool) -> dict:
@@ -94,23 +97,24 @@ def quiet_times(calls, quiet) -> list[list[float]]:
     times, stop = [[] for _ in calls], time.perf_counter() + PATIENCE_S
     while min(map(len, times)) < QUIET_CALLS and time.perf_counter() < stop:
         for call, held in zip(calls, times, strict=True):
-            time.sleep(PAUSE_S * (numba.get_num_threads() > 1))
-            short = seconds_of(call) < SHORT_S
-            end = time.perf_counter() + BURST_S
-            while time.perf_counter() < end:
-                if quiet():
-                    if short:
-                        call()  # wakes its threads, which had waited for a quiet moment
-                    seconds = seconds_of(call)
-                    if quiet():
-                        held.append(seconds)
+            held += quiet_burst(call, quiet)
     return times
 
 
-def seconds_of(call) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
+def quiet_burst(call, quiet) -> list[float]:
+    """As `burst`, of the calls before and after which the processors were quiet."""
+    time.sleep(PAUSE_S)
+    short = seconds_of(call) < SHORT_S
+    times, stop = [], time.perf_counter() + BURST_S
+    while time.perf_counter() < stop:
+        if not quiet():
+            continue
+        if short:
+            call()  # wakes its threads, which had waited for a quiet moment
+        seconds = seconds_of(call)
+        if quiet():
+            times.append(seconds)
+    return times
 
 
 def measure_quiet(m: int, k: int, n: int, tile: int, mode: str, quiet) -> dict:
@@ -191,8 +195,7 @@ def main() -> None:
         return
     rows, quiet = [], None
     if options.quiet:
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: numba.get_num_threads()])
-        quiet = Quiet()
+        quiet = Quiet(numba.get_num_threads())
     for engine, m, k, n, tile, mode in cases(options.quick):
         if (options.others and mode in MODES) or (quiet and (engine != "numba" or mode not in MODES)):
             continue

@@ -53,10 +53,10 @@ def _run(rounds):
 
 
 class Quiet:
-    """The processors that this process may use: this thread is bound to one, and threads of its own to the others."""
+    """So many of the processors that we may use: this thread is bound to one, and threads of its own to the others."""
 
-    def __init__(self):
-        first, *others = sorted(os.sched_getaffinity(0))
+    def __init__(self, processors: int):
+        first, *others = sorted(os.sched_getaffinity(0))[:processors]
         _bind_threads(first, others or [first])
         self._watchers = [ThreadPoolExecutor(1, initializer=os.sched_setaffinity, initargs=(0, {p})) for p in others]
         self.greatest = max(max(self._speeds()) for _ in range(2000))
